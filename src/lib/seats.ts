@@ -58,8 +58,6 @@ interface SeatsOptions {
   readonly waitingMax: number;
   /** Calls of one owner that a seat has under way while other owners call, too. Default: no bound but the share of all. */
   readonly callsPerOwnerMax?: number | undefined;
-  /** Whether light calls have a seat of their own that comes when there is none without heavy ones: then none of the others is kept free. */
-  readonly lightSeatComes?: boolean | undefined;
   readonly clock: Clock;
 }
 
@@ -119,8 +117,9 @@ export class Seats<T> {
   readonly #running = new Map<string, number>();
   /** Those of them that are heavy. */
   readonly #runningHeavy = new Map<string, number>();
-  /** When the last light call of an owner came. */
+  /** When the last light call of an owner came, and the one before it. */
   #lightMs = Number.NEGATIVE_INFINITY;
+  #lightBeforeMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: SeatsOptions) {
     this.#options = options;
@@ -158,7 +157,9 @@ export class Seats<T> {
     const [last] = this.#callers;
     if (last.owner !== owner) this.#callers[1] = last;
     this.#callers[0] = { owner, atMs: nowMs };
-    if (costMs < HEAVY_MS) this.#lightMs = nowMs;
+    if (costMs >= HEAVY_MS) return;
+    this.#lightBeforeMs = this.#lightMs;
+    this.#lightMs = nowMs;
   }
 
   /** A seat for a call at once; undefined: it has to wait, for room or for its owner's turn. */
@@ -274,10 +275,10 @@ export class Seats<T> {
     return seat.calls.length < calls.length + GATHERED_CALLS;
   }
 
-  /** Seats that a heavy call may have: while light ones come, one has none of the heavy ones, where there are several. */
+  /** Seats that a heavy call may have: while light ones come, and not just one, one has none of the heavy ones, where there are several. */
   #openToHeavy(open: readonly Seat<T>[]): readonly Seat<T>[] {
     const some = open.filter(({ heavy, heavyMax }) => heavy < heavyMax);
-    if (this.#options.lightSeatComes === true || this.#clock.monotonicMs() - this.#lightMs >= OTHERS_MS) return some;
+    if (this.#clock.monotonicMs() - this.#lightBeforeMs >= OTHERS_MS) return some;
     let untouched = 0;
     for (const { heavy } of this.#seats) if (heavy === 0) untouched++;
     if (untouched > 1 || untouched === this.#seats.size) return some;

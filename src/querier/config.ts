@@ -16,7 +16,7 @@ export const querierConfig = section('querier', 'Querier', {
   }),
   workers: count({
     default: 0,
-    help: 'Threads that evaluate queries. 0: one, and when queries take long one for every two cores, at least two, and one more for short ones where long ones are at all of these.',
+    help: 'Threads that evaluate queries. 0: one, and when queries take long one for every two cores, at least two.',
   }),
   maxConcurrent: count({ default: 20, min: 1, help: 'Queries under way at once in one thread.' }),
   queueMax: count({ default: 200, help: 'Queries that wait for a thread; more are answered 503.' }),

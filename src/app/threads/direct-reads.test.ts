@@ -53,7 +53,6 @@ test('readers in other threads never see what is half written, gone, or another 
       edgeWithinShard: false,
       queryThreads: 1,
       queryThreadsMin: 1,
-      lightQueryThread: false,
     },
     dir: join(path, 'ingester'),
     hold: folder.hold,

@@ -13,8 +13,6 @@ export interface ThreadLayout {
   readonly queryThreads: number;
   /** Query threads that are always there. */
   readonly queryThreadsMin: number;
-  /** Whether light queries have one more, which comes when heavy ones are at all of these. */
-  readonly lightQueryThread: boolean;
 }
 
 /** With so few a thread for each step of a write costs more in messages than it gains. */
@@ -39,8 +37,8 @@ export function threadLayout(config: LayoutConfig, processors = os.availablePara
     shards,
     edges: edgeWorkers || Math.max(1, Math.min(EDGES_MAX, processors >> 1)),
     edgeWithinShard: edgeWorkers === 0 && shards === 1 && processors <= WITHIN_SHARD_PROCESSORS_MAX,
+    // short queries find one that no long one holds up, also on two processors
     queryThreads: workers || Math.max(2, processors >> 1),
     queryThreadsMin: workers || 1,
-    lightQueryThread: workers === 0,
   };
 }

@@ -69,7 +69,6 @@ export class QueryThreads implements Service, QueryWorkers {
       name: 'query',
       size: layout.queryThreads,
       sizeMin: layout.queryThreadsMin,
-      lightWorker: layout.lightQueryThread && !isFrontend,
       // those of a front end wait for queriers, and have their turns there
       callsPerWorkerMax: isFrontend ? FRONTEND_CALLS_MAX : data.config.maxConcurrent,
       queueMax: data.config.queueMax,

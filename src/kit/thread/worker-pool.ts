@@ -22,8 +22,6 @@ export interface WorkerPoolOptions<R extends Role> {
    * the others when calls do take long; they go when there are no calls.
    */
   readonly sizeMin?: number;
-  /** Whether one worker more comes, for light calls only, when one of these finds heavy ones at all others. Default: one of the others is kept for them. */
-  readonly lightWorker?: boolean;
   /** Calls that one worker has under way at once; more only where a role waits for something. */
   readonly callsPerWorkerMax: number;
   /** Calls that wait for a worker; one more is refused with 503. */
@@ -73,8 +71,8 @@ export class WorkerPool<R extends Role> {
   private constructor(options: WorkerPoolOptions<R>) {
     this.#options = options;
     this.#clock = options.clock;
-    const { queueMax: waitingMax, callsPerTenantMax: callsPerOwnerMax, lightWorker: lightSeatComes, clock } = options;
-    this.#seats = new Seats({ waitingMax, callsPerOwnerMax, lightSeatComes, clock });
+    const { queueMax: waitingMax, callsPerTenantMax: callsPerOwnerMax, clock } = options;
+    this.#seats = new Seats({ waitingMax, callsPerOwnerMax, clock });
     this.#sparesUsed = new IdleTimer(this.#clock, SPARE_IDLE_MS, () => this.#endSpares());
   }
 
@@ -131,10 +129,10 @@ export class WorkerPool<R extends Role> {
   }
 
   #seat(index: number): void {
-    const { spawn, log, name, size, callsPerWorkerMax: callsMax } = this.#options;
+    const { spawn, log, name } = this.#options;
     const worker = spawn(index);
     const member: Member<R> = { worker, retired: false };
-    const seat = new Seat({ who: member, callsMax, ...(index < size ? {} : { heavyMax: 0 }) });
+    const seat = new Seat({ who: member, callsMax: this.#options.callsPerWorkerMax });
     seat.ready = worker.ready === undefined;
     worker.ready?.then(
       () => {
@@ -189,12 +187,9 @@ export class WorkerPool<R extends Role> {
     const call = { owner, costMs, priority, gathers, seated: () => {} };
     const taken = this.#seats.take(call);
     if (!inBackground) {
-      this.#growIfSlow(taken?.seat);
       // the process asks now and then, and can wait
-      if (owner !== OWN) {
-        this.#keepSpares();
-        if (!isHeavy(call) && (taken === undefined || taken.seat.heavy > 0)) this.#addLightWorker();
-      }
+      if (owner !== OWN) this.#keepSpares();
+      this.#growIfSlow(taken?.seat);
     }
     if (taken !== undefined) return Promise.resolve(taken);
     if (this.#seats.waitingOf(owner) >= outstandingMax) {
@@ -242,17 +237,6 @@ export class WorkerPool<R extends Role> {
       this.#sparesUsed.used();
       return;
     }
-  }
-
-  /** Light calls run beside heavy ones until it is ready. */
-  #addLightWorker(): void {
-    const { lightWorker, size } = this.#options;
-    if (lightWorker !== true) return;
-    const isThere = (index: number) => this.#members[index]?.retired === false;
-    let others = 0;
-    for (let i = 0; i < size; i++) if (isThere(i)) others++;
-    if (others < size) this.#grow();
-    else if (!isThere(size)) this.#seat(size);
   }
 
   /** While there are calls. */
