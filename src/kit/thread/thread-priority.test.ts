@@ -29,10 +29,14 @@ test('a thread comes down from where it is, up again, and changes no other', { s
 test('who may not raise priorities does not lower them', () => {
   const status = (capabilities: string) =>
     `Name:\tnode\nCapPrm:\t000001ffffffffff\nCapEff:\t${capabilities}\nCapBnd:\t0`;
-  assert.equal(raisesPriorities(status('000001ffffffffff')), true);
-  assert.equal(raisesPriorities(status('0000000000800000')), true);
+  const all = '         0          0 4294967295\n';
+  assert.equal(raisesPriorities(status('000001ffffffffff'), all), true);
+  assert.equal(raisesPriorities(status('0000000000800000'), all), true);
   // root of a container
-  assert.equal(raisesPriorities(status('00000000a80425fb')), false);
-  assert.equal(raisesPriorities(status('0000000000000000')), false);
-  assert.equal(raisesPriorities(''), false);
+  assert.equal(raisesPriorities(status('00000000a80425fb'), all), false);
+  assert.equal(raisesPriorities(status('0000000000000000'), all), false);
+  assert.equal(raisesPriorities('', all), false);
+  // root of a user namespace
+  assert.equal(raisesPriorities(status('000001ffffffffff'), '         0       1000          1\n'), false);
+  assert.equal(raisesPriorities(status('000001ffffffffff'), '         0     100000      65536\n'), false);
 });

@@ -3,6 +3,8 @@ import os from 'node:os';
 
 /** CAP_SYS_NICE of Linux, which raises priorities: capabilities(7). */
 const SYS_NICE_BIT = 23n;
+/** The users of the first namespace: user_namespaces(7). */
+const ALL_USERS = /^\s*0\s+0\s+4294967295\s*$/;
 
 /** The priority of a thread among those that want to run. */
 export interface Priority {
@@ -20,7 +22,7 @@ export interface Priority {
  */
 export function threadPriority(): Priority {
   const thread = threadId();
-  const first = thread === undefined || !mayRaise() ? undefined : os.getPriority(thread);
+  const first = thread === undefined || !mayRaisePriorities() ? undefined : os.getPriority(thread);
   return {
     lower(steps) {
       if (thread === undefined || first === undefined) return false;
@@ -45,16 +47,25 @@ function threadId(): number | undefined {
   }
 }
 
-function mayRaise(): boolean {
+/** Whether threads of this process can come after others, and before them again. */
+function mayRaisePriorities(): boolean {
+  if (process.platform !== 'linux') return false;
   try {
-    return raisesPriorities(fs.readFileSync('/proc/thread-self/status', 'utf8'));
+    return raisesPriorities(
+      fs.readFileSync('/proc/thread-self/status', 'utf8'),
+      fs.readFileSync('/proc/self/uid_map', 'utf8'),
+    );
   } catch {
     return false;
   }
 }
 
-/** Whether a thread may raise priorities, by its `/proc/<pid>/status`. */
-export function raisesPriorities(status: string): boolean {
+/**
+ * Whether a thread may raise priorities, by its `/proc/<pid>/status` and `/proc/<pid>/uid_map`: the kernel asks for the capability in the
+ * first user namespace, where all users are themselves, and not in one that a container has for itself.
+ */
+export function raisesPriorities(status: string, uidMap: string): boolean {
+  if (!ALL_USERS.test(uidMap)) return false;
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
   return effective !== undefined && ((BigInt(`0x${effective}`) >> SYS_NICE_BIT) & 1n) === 1n;
 }
