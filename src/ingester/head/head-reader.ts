@@ -59,12 +59,20 @@ export interface KeptSelect {
   readonly value: number;
 }
 
-/** Bytes of a slice at most: as many as the first one of a shard has. */
-export const READ_BYTES_MAX = 1024 * 1024;
-/** Chunks of a series: more than there are, unless what is read is being changed. */
-const CHUNKS_MAX = 100_000;
-/** Tries before the head's thread is asked. */
-const TRIES = 4;
+/** Bounds of one read, of all of its selects together. */
+export interface ReadBounds {
+  /** Series that match, with samples in the range or without. */
+  readonly seriesMax: number;
+  /** Bytes of the slices. */
+  readonly bytesMax: number;
+  /** Chunks that are looked at, those outside of the range too. */
+  readonly chunksMax: number;
+  /** Tries while the head is being changed. */
+  readonly triesMax: number;
+}
+
+/** Bounds for a thread that may be held up: bytes are as many as the first slice of a shard has. */
+export const READ_BOUNDS: ReadBounds = { seriesMax: 8192, bytesMax: 1024 * 1024, chunksMax: 32_768, triesMax: 4 };
 /** A change takes some 0.1 ms. */
 const WAIT_MS = 0.2;
 /** Times of more bits than this, above or below, are left to the head's thread: here they are doubles. */
@@ -77,11 +85,13 @@ export interface DirectSelect {
   readonly endMs: number;
 }
 
-/** Without either only the head's thread can tell. */
+/** With none of them the head's thread was in the way: only it can tell. */
 export interface DirectAnswer {
   readonly slices?: readonly Uint8Array<ArrayBuffer>[];
   /** The place of a select that other series match by now. */
   readonly others?: number;
+  /** The place of the select at which a bound was passed. */
+  readonly tooLarge?: number;
 }
 
 /**
@@ -93,6 +103,7 @@ export class HeadReader {
   readonly #changes: HeadChanges;
   readonly #directory: number;
   readonly #waits: boolean;
+  readonly #bounds: ReadBounds;
   #u8 = new Uint8Array(0);
   #u32 = new Uint32Array(0);
   /** Room for a slice that is not known to hold yet. */
@@ -100,16 +111,19 @@ export class HeadReader {
   readonly #outBytes: Uint8Array;
   readonly #outWords: Uint32Array;
   #at = 0;
-  /** Something pointed behind the memory, or did not fit. */
+  #chunksLeft = 0;
+  /** Something pointed behind the memory, or passed a bound. */
   #failed = false;
+  #isTooLarge = false;
 
   /** @param waits whether the thread may wait for the end of a change, some 0.1 ms; else the head's thread is asked then */
-  constructor({ memory, changes, directory }: HeadMemory, waits: boolean) {
+  constructor({ memory, changes, directory }: HeadMemory, waits: boolean, bounds: ReadBounds = READ_BOUNDS) {
     this.#waits = waits;
+    this.#bounds = bounds;
     this.#memory = memory;
     this.#changes = new HeadChanges(changes);
     this.#directory = directory;
-    this.#out = new ArrayBuffer(READ_BYTES_MAX);
+    this.#out = new ArrayBuffer(bounds.bytesMax & ~7);
     this.#outBytes = new Uint8Array(this.#out);
     this.#outWords = new Uint32Array(this.#out);
     this.#look();
@@ -127,14 +141,22 @@ export class HeadReader {
    * A slice for each, with those of its series that have chunks in its range: bytes as `exportSeries` writes them. All are of one moment.
    */
   read(asked: readonly DirectSelect[]): DirectAnswer {
-    for (let i = 0; i < TRIES; i++) {
+    let seriesLeft = this.#bounds.seriesMax;
+    for (const [k, { kept }] of asked.entries()) {
+      seriesLeft -= kept.refs.length;
+      if (seriesLeft < 0) return { tooLarge: k };
+    }
+    this.#look();
+    for (let i = 0; i < this.#bounds.triesMax; i++) {
       const sequence = this.#changes.begin();
       if (sequence === undefined) {
         if (this.#waits) this.#changes.wait(WAIT_MS);
         continue;
       }
       this.#at = 0;
+      this.#chunksLeft = this.#bounds.chunksMax;
       this.#failed = false;
+      this.#isTooLarge = false;
       const ends: number[] = [];
       let others = -1;
       for (let k = 0; k < asked.length && others < 0 && !this.#failed; k++) {
@@ -145,6 +167,7 @@ export class HeadReader {
       }
       if (!this.#changes.isUnchanged(sequence)) continue;
       if (others >= 0) return { others };
+      if (this.#isTooLarge) return { tooLarge: ends.length - 1 };
       if (!this.#failed) return { slices: ends.map((end, k) => this.#slice(ends[k - 1] ?? 0, end)) };
       const { length } = this.#u8;
       this.#look();
@@ -194,10 +217,12 @@ export class HeadReader {
       runArena = this.#u32At(open + APPENDER_ARENA_AT);
       runBytes = (this.#u32At(open + APPENDER_BITS_AT) + 7) >>> 3;
     }
-    let looked = 0;
     let at = this.#u32At(record + HEAD_SERIES_CHUNKS_AT);
     for (; at !== 0 && !this.#failed; at = this.#u32At(at + HEAD_CHUNK_NEXT_AT)) {
-      if (++looked > CHUNKS_MAX) this.#failed = true;
+      if (--this.#chunksLeft < 0) {
+        this.#tooLarge();
+        break;
+      }
       if (this.#timeAt(at + HEAD_CHUNK_MAX_AT) < startMs || this.#timeAt(at + HEAD_CHUNK_MIN_AT) > endMs) continue;
       if (chunks === 0) this.#head(heads, headFrom, headTo);
       const flags = this.#u32At(at + HEAD_CHUNK_FLAGS_AT);
@@ -225,10 +250,15 @@ export class HeadReader {
     this.#outWords[(from + SERIES_CHUNKS_AT) >>> 2] = chunks;
   }
 
+  #tooLarge(): void {
+    this.#failed = true;
+    this.#isTooLarge = true;
+  }
+
   #head(heads: Uint32Array, from: number, to: number): void {
     const end = this.#at + 4 * (to - from);
-    if (end > READ_BYTES_MAX) {
-      this.#failed = true;
+    if (end > this.#outBytes.length) {
+      this.#tooLarge();
       return;
     }
     for (let i = from, o = this.#at >>> 2; i < to; i++, o++) this.#outWords[o] = heads[i]!;
@@ -268,8 +298,8 @@ export class HeadReader {
     const at = this.#at;
     const data = at + CHUNK_HEADER_BYTES;
     const next = data + bytes + (-bytes & 7);
-    if (next > READ_BYTES_MAX) {
-      this.#failed = true;
+    if (next > this.#outBytes.length) {
+      this.#tooLarge();
       return -1;
     }
     const words = this.#outWords;

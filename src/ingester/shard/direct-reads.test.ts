@@ -11,10 +11,11 @@ import { Labels } from '../../model/labels.ts';
 import { FRAME_ASIDE } from '../../wire/frame-layout.ts';
 import { FrameWriter } from '../../wire/frames.ts';
 import { SliceView } from '../../wire/slices.ts';
+import { HeadChanges } from '../head/head-changes.ts';
 import { HeldRange } from '../head/held-range.ts';
 import { richPayload } from '../head/test-rich.ts';
 import { MemoryDisk } from '../log/test-disk.ts';
-import { DirectReads } from './direct-reads.ts';
+import { type DirectMiss, DirectReads, type DirectReadsOptions } from './direct-reads.ts';
 import { Shard } from './shard.ts';
 import { ShardsClient } from './shard-client.ts';
 import type { ShardCalls, ShardRole } from './shard-messages.ts';
@@ -48,8 +49,8 @@ class Place {
   /** Selects that the reader asked the shard for. */
   asked = 0;
 
-  private constructor(asksMin: number) {
-    this.direct = new DirectReads(this.held, { asksMin });
+  private constructor(options: DirectReadsOptions) {
+    this.direct = new DirectReads(this.held, options);
     this.shard = this.#open();
     this.role = shardRole(this.shard, systemClock);
     this.#link = connectInThread<ShardRole>(this.role);
@@ -57,8 +58,8 @@ class Place {
     this.reading = this.#reading();
   }
 
-  static async start(t: TestContext, asksMin = 0): Promise<Place> {
-    const place = new Place(asksMin);
+  static async start(t: TestContext, options: DirectReadsOptions = {}): Promise<Place> {
+    const place = new Place({ asksMin: 0, ...options });
     t.after(() => place.close());
     await place.#ready();
     return place;
@@ -80,15 +81,18 @@ class Place {
     });
   }
 
-  #reading(): ShardsClient {
+  get channel(): ShardCalls {
     const { channel } = this.#link;
     const counted = (...args: Parameters<ShardCalls['call']>) => {
       if (args[0] === 'select') this.asked++;
       if (args[0] === 'selects') this.asked += (args[1] as { requests: unknown[] }).requests.length;
       return channel.call(...args);
     };
-    const counting = { call: counted } as ShardCalls;
-    return new ShardsClient([{ channel: counting, held: this.held, direct: this.direct }]);
+    return { call: counted } as ShardCalls;
+  }
+
+  #reading(): ShardsClient {
+    return new ShardsClient([{ channel: this.channel, held: this.held, direct: this.direct }]);
   }
 
   async #ready(): Promise<void> {
@@ -235,7 +239,7 @@ test('a reader of the memory has, byte for byte, what the shard answers, whateve
 });
 
 test('a select is read from the second time on, and asked again when other series match', async (t) => {
-  const place = await Place.start(t, 1);
+  const place = await Place.start(t, { asksMin: 1 });
   const push = (...instances: number[]) =>
     place.shard.push(
       'a',
@@ -345,6 +349,54 @@ test('what is kept is bounded by tenant and in all', async (t) => {
   }
   assert.ok(place.direct.bytes > 4 * 2 ** 20);
 });
+
+const BOUNDED = [
+  ['series', { seriesMax: 9 }],
+  ['bytes', { bytesMax: 600 }],
+  ['chunks out of the range', { chunksMax: 15 }],
+] as const;
+for (const [what, bounds] of BOUNDED)
+  test(`what passes a bound of ${what} is said to be too large, and left to the shard or to nobody`, async (t) => {
+    const place = await Place.start(t, bounds);
+    for (let i = 0; i < 10; i++) {
+      const samples = Array.from({ length: 3 }, (_, k) => [T + k * WINDOW_MS, i] as const);
+      await place.shard.push('a', testFrames([{ labels: labelsOf(1, i), samples }]), LIMITS);
+    }
+    const one = selectOf('a', [matcher('__name__', '=', 'm1'), matcher('instance', '=', 'i1')]);
+    const all = selectOf('a', [matcher('__name__', '=', 'm1')], T, T);
+    for (let i = 0; i < 2; i++) await equal(place, one, 'one series');
+    assert.equal(place.asked, 1);
+    assert.equal(place.direct.select([all]), 'not kept');
+    for (let i = 0; i < 2; i++) await equal(place, all, 'all series');
+    assert.equal(place.asked, 3);
+    assert.equal(place.direct.select([all]), 'too large');
+    assert.equal(place.direct.select([one, all]), 'too large');
+    const refusing = new Refusing([{ channel: place.channel, held: place.held, direct: place.direct }]);
+    await assert.rejects(refusing.selectWhole(all, signal), /^Error: too large$/);
+    assert.equal((await refusing.selectWhole(one, signal))?.length, 1);
+    assert.equal(place.asked, 3);
+  });
+
+test('a read is tried as often as it may be while the shard changes something, and not said to be too large', async (t) => {
+  const tries = async (triesMax: number) => {
+    const place = await Place.start(t, { triesMax, waits: false });
+    await place.shard.push('a', testFrames([{ labels: labelsOf(1, 0), samples: [[T, 1]] }]), LIMITS);
+    const request = selectOf('a', [matcher('__name__', '=', 'm1')]);
+    await equal(place, request, 'm1');
+    const begin = t.mock.method(HeadChanges.prototype, 'begin', () => undefined);
+    assert.equal(place.direct.select([request]), 'failed');
+    begin.mock.restore();
+    return begin.mock.callCount();
+  };
+  assert.deepEqual([await tries(1), await tries(3)], [1, 3]);
+});
+
+/** Never asks a shard for what is kept. */
+class Refusing extends ShardsClient {
+  protected override refusalOf(miss: DirectMiss): Error | undefined {
+    return miss === 'not kept' ? undefined : new Error(miss);
+  }
+}
 
 function refsIn(hex: string): number[] {
   const bytes = new Uint8Array(Buffer.from(hex, 'hex'));

@@ -1,6 +1,6 @@
 import type { HeadMatcher, HeadSelect } from '../../contract/ingester.ts';
 import type { KeptSelect } from '../head/head-reader.ts';
-import { type DirectSelect, HeadReader } from '../head/head-reader.ts';
+import { type DirectSelect, HeadReader, READ_BOUNDS, type ReadBounds } from '../head/head-reader.ts';
 import type { HeldRange } from '../head/held-range.ts';
 import { matchersKey } from '../head/kept-matches.ts';
 import type { ShardCalls, ShardSlice } from './shard-messages.ts';
@@ -17,12 +17,16 @@ const READS_WORTH = 4;
 /** Times that a select whose series change all the time is asked of the shard before it is kept again. */
 const RESTLESS_ASKS_MAX = 64;
 
-export interface DirectReadsOptions {
+/** Bounds of what is read at a moment; what passes one is left to the shard. */
+export interface DirectReadsOptions extends Partial<ReadBounds> {
   /** Times that a select comes before it is kept. */
   readonly asksMin?: number;
   /** Whether the thread may wait for the end of a change. */
   readonly waits?: boolean;
 }
+
+/** Why selects are not answered from the memory: too large are those that pass a bound, failed those that the shard was in the way of. */
+export type DirectMiss = 'not kept' | 'too large' | 'failed';
 
 interface Entry {
   readonly tenant: string;
@@ -39,6 +43,7 @@ export class DirectReads {
   readonly #held: HeldRange;
   readonly #asksMin: number;
   readonly #waits: boolean;
+  readonly #bounds: ReadBounds;
   #reader: HeadReader | undefined;
   #life: number | undefined;
   /** By tenant and matchers; the one that was used last is last. */
@@ -48,8 +53,9 @@ export class DirectReads {
   /** How often a select is to be asked of the shard before it is kept. */
   readonly #asksLeft = new Map<string, number>();
 
-  constructor(held: HeldRange, { asksMin = 1, waits = true }: DirectReadsOptions = {}) {
+  constructor(held: HeldRange, { asksMin = 1, waits = true, ...bounds }: DirectReadsOptions = {}) {
     this.#held = held;
+    this.#bounds = { ...READ_BOUNDS, ...bounds };
     this.#asksMin = asksMin;
     this.#waits = waits;
   }
@@ -62,7 +68,7 @@ export class DirectReads {
     const { life } = this.#held;
     this.#life = life;
     const memory = await shard.call('memory', {});
-    if (this.#life === life) this.#reader = new HeadReader(memory, this.#waits);
+    if (this.#life === life) this.#reader = new HeadReader(memory, this.#waits, this.#bounds);
   }
 
   /** The life of the shard that the memory is of. */
@@ -86,25 +92,26 @@ export class DirectReads {
     this.#bytes = 0;
   }
 
-  /** The answers to selects of one moment; undefined: the shard has to be asked for all of them. */
-  select(requests: readonly HeadSelect[]): readonly ShardSlice[] | undefined {
-    if (this.#reader === undefined) return undefined;
+  /** The answers to selects of one moment, or why the shard has to be asked for all of them. */
+  select(requests: readonly HeadSelect[]): readonly ShardSlice[] | DirectMiss {
+    if (this.#reader === undefined) return 'not kept';
     const asked: (DirectSelect & { readonly key: string; readonly entry: Entry })[] = [];
     for (const request of requests) {
       const key = this.keyOf(request);
       const entry = key === undefined ? undefined : this.#entries.get(key);
-      if (key === undefined || entry === undefined) return undefined;
+      if (key === undefined || entry === undefined) return 'not kept';
       asked.push({ key, entry, kept: entry.kept, startMs: request.startMs, endMs: request.endMs });
     }
-    const { slices, others } = this.#reader.read(asked);
+    const { slices, others, tooLarge } = this.#reader.read(asked);
     // a shard that was started again may know more by now
-    if (this.#held.life !== this.#life) return undefined;
+    if (this.#held.life !== this.#life) return 'not kept';
     if (others !== undefined) {
       const { key, entry } = asked[others]!;
       this.#forget(key, entry);
       this.#leaveFor(key, entry.reads < READS_WORTH ? RESTLESS_ASKS_MAX : 0);
+      return 'not kept';
     }
-    if (slices === undefined) return undefined;
+    if (slices === undefined) return tooLarge === undefined ? 'failed' : 'too large';
     for (const { key, entry } of asked) {
       this.#entries.delete(key);
       this.#entries.set(key, entry);

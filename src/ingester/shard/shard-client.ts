@@ -14,7 +14,7 @@ import { METRIC_NAME } from '../../model/labels.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import { NO_TALLY } from '../../model/series-tally.ts';
 import type { HeldRange } from '../head/held-range.ts';
-import type { DirectReads } from './direct-reads.ts';
+import type { DirectMiss, DirectReads } from './direct-reads.ts';
 import { SELECTS_AT_ONCE_MAX, type ShardCalls, type ShardSelect, type ShardSlice } from './shard-messages.ts';
 
 export interface ConnectedShard {
@@ -113,12 +113,27 @@ export class ShardsClient implements IngesterClient {
     });
   }
 
+  /** The error instead of an answer of the shard where its memory has none; undefined: the shard is asked. */
+  protected refusalOf(_miss: DirectMiss): Error | undefined {
+    return undefined;
+  }
+
   /** Answers all by itself, or none: what is asked for at the same moment is of one state of the shard. */
   #answer(shard: ShardCalls, all: readonly WaitingSelect[]): void {
     const direct = this.#direct.get(shard);
-    const slices = direct?.select(all.map(({ request }) => request));
-    if (slices === undefined) {
-      this.#ask(shard, direct === undefined ? all : all.map((each) => keeping(direct, each)));
+    if (direct === undefined) {
+      this.#ask(shard, all);
+      return;
+    }
+    const slices = direct.select(all.map(({ request }) => request));
+    if (typeof slices === 'string') {
+      const refusal = this.refusalOf(slices);
+      if (refusal === undefined)
+        this.#ask(
+          shard,
+          all.map((each) => keeping(direct, each)),
+        );
+      else for (const { reject } of all) reject(refusal);
       return;
     }
     for (const [i, { signal, resolve, reject }] of all.entries()) {
