@@ -79,7 +79,9 @@ function queryData(app: App): QueryThreadsOptions['data'] {
 function directQueries(app: App, workers: QueryWorkers): DirectQueries | undefined {
   const { config, log, registry, clock } = app;
   if (!config.querier.directQueries) return undefined;
-  return new DirectQueries({ workers, data: queryData(app), shards: part(app, 'shards'), log, registry, clock });
+  const { directQueries: atOnceMax } = part(app, 'layout');
+  const shards = part(app, 'shards');
+  return new DirectQueries({ workers, data: queryData(app), shards, atOnceMax, log, registry, clock });
 }
 
 /** The service of queries over its workers, with all that HTTP serves of it. */

@@ -16,13 +16,13 @@ export interface DirectQueriesOptions {
   readonly workers: QueryWorkers;
   readonly data: DirectData;
   readonly shards: ShardHost;
+  /** Queries under way at once; a tenant has three times what it leaves free. */
+  readonly atOnceMax: number;
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
 }
 
-/** Queries under way at once; a tenant has three times what it leaves free. */
-const AT_ONCE_MAX = 32;
 /** CPU time within a second, from when samples are there. */
 const WORK_MS_MAX = 500;
 /** CPU time after which a query took long. */
@@ -46,7 +46,7 @@ export class DirectQueries implements QueryWorkers, Service {
   readonly name = 'direct-queries';
   readonly #options: DirectQueriesOptions;
   readonly #known: KnownQueries;
-  readonly #room = new SharedRoom(AT_ONCE_MAX);
+  readonly #room: SharedRoom;
   readonly #shares: WorkShares;
   readonly #metrics: ReturnType<typeof directMetrics>;
   readonly instant: QueryWorkers['instant'];
@@ -61,8 +61,9 @@ export class DirectQueries implements QueryWorkers, Service {
   #isStopping = false;
 
   constructor(options: DirectQueriesOptions) {
-    const { workers, clock, registry } = options;
+    const { workers, clock, registry, atOnceMax } = options;
     this.#options = options;
+    this.#room = new SharedRoom(atOnceMax);
     this.#known = new KnownQueries(() => clock.monotonicMs());
     this.#shares = new WorkShares(WORK_MS_MAX, () => clock.monotonicMs());
     this.#metrics = directMetrics(registry);

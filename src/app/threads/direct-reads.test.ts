@@ -53,6 +53,7 @@ test('readers in other threads never see what is half written, gone, or another 
       edgeWithinShard: false,
       queryThreads: 1,
       queryThreadsMin: 1,
+      directQueries: 4,
     },
     dir: join(path, 'ingester'),
     hold: folder.hold,

@@ -12,6 +12,7 @@ test('threads go by the processors', () => {
     edgeWithinShard: true,
     queryThreads: 2,
     queryThreadsMin: 1,
+    directQueries: 32,
   });
   assert.deepEqual([layout(2).shards, layout(2).edgeWithinShard], [1, true]);
   assert.deepEqual([layout(3).shards, layout(3).edgeWithinShard], [2, false]);
@@ -21,6 +22,7 @@ test('threads go by the processors', () => {
     edgeWithinShard: false,
     queryThreads: 32,
     queryThreadsMin: 1,
+    directQueries: 4,
   });
 });
 
@@ -31,6 +33,7 @@ test('what is configured is what there is', () => {
     edgeWithinShard: false,
     queryThreads: 5,
     queryThreadsMin: 5,
+    directQueries: 4,
   });
   assert.equal(layout(2, 2).edgeWithinShard, false, 'an edge within one of several shards');
   assert.equal(layout(2, 1, 1).edgeWithinShard, false, 'an edge thread was asked for');

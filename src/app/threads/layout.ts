@@ -13,12 +13,17 @@ export interface ThreadLayout {
   readonly queryThreads: number;
   /** Query threads that are always there. */
   readonly queryThreadsMin: number;
+  /** Small queries that the main thread is at, at once. */
+  readonly directQueries: number;
 }
 
 /** With so few a thread for each step of a write costs more in messages than it gains. */
 const WITHIN_SHARD_PROCESSORS_MAX = 2;
 /** Nursery of an edge and of a shard in a cluster, MB: each write leaves more behind there, and a collection costs what lives. */
 export const MEMBER_NURSERY_MB = 12;
+/** Where query threads find processors of their own, few are kept from them: to hand one over takes less of the main thread. */
+const DIRECT_QUERIES = 32;
+const DIRECT_QUERIES_BESIDE_OTHERS = 4;
 const SHARDS_MAX = 8;
 const EDGES_MAX = 4;
 
@@ -40,5 +45,6 @@ export function threadLayout(config: LayoutConfig, processors = os.availablePara
     // short queries find one that no long one holds up, also on two processors
     queryThreads: workers || Math.max(2, processors >> 1),
     queryThreadsMin: workers || 1,
+    directQueries: processors <= WITHIN_SHARD_PROCESSORS_MAX ? DIRECT_QUERIES : DIRECT_QUERIES_BESIDE_OTHERS,
   };
 }
