@@ -27,7 +27,7 @@ import { LabelBlocks, type MetricFilter, metricFilter, SeriesMatcher } from './s
 import { type SizedSpan, type StoreSize, sizeOfGroups, spanOf } from './store-size.ts';
 import { StoredWeights } from './stored-weights.ts';
 import type { Tombstone } from './tombstone-row.ts';
-import { deletedUntil, tombstonesOfQuery } from './tombstones.ts';
+import { deletedUntil, listTombstones, tombstonesOfQuery } from './tombstones.ts';
 
 export interface ReaderOptions {
   /** The length of windows as they are flushed now. */
@@ -44,6 +44,8 @@ export interface ReaderOptions {
   readonly openBytesMax?: number;
   /** How long a tenant's samples are to be seen; 0: for ever. */
   readonly retentionMs?: (tenant: string) => number;
+  /** Reads a tenant's requests to delete series. */
+  readonly listTombstones?: typeof listTombstones;
 }
 
 const OPTIONS = {
@@ -52,6 +54,7 @@ const OPTIONS = {
   rowCacheTtlMs: 600_000,
   rowCacheBytesMax: 64 * 2 ** 20,
   openBytesMax: 64 * 2 ** 20,
+  listTombstones,
 };
 
 /** Characters of a series' labels that are not counted, and how often longer ones are there: in values and keys. */
@@ -149,6 +152,10 @@ export class ChunkStoreReader {
     this.#open = new OpenGroups(this.#decoder, this.#options.openBytesMax);
   }
 
+  #tombstones(tenant: string, signal: AbortSignal) {
+    return tombstonesOfQuery(this.#schema, tenant, signal, this.#options.listTombstones);
+  }
+
   /** Series that match and have samples in the range, fetched. With `labelsOnly` those of windows that touch the range. */
   async select(tenant: string, request: StoreSelect, context: QueryContext): Promise<StoreSeriesSet> {
     return (await this.selectUpTo(tenant, request, Number.POSITIVE_INFINITY, context)) as StoreSeriesSet;
@@ -181,7 +188,7 @@ export class ChunkStoreReader {
     const sizes = seriesMax < Number.POSITIVE_INFINITY ? new MetricSizes() : undefined;
     const [found, tombstones] = await Promise.all([
       this.#groups(tenant, { ...request, startMs }, metrics, context, turn, sizes),
-      tombstonesOfQuery(this.#schema, tenant, context.signal),
+      this.#tombstones(tenant, context.signal),
     ]);
     if (sizes !== undefined && sizes.total > seriesMax) return sizes;
     if (found.length === 0) return new StoreSeriesSet([], this.#decoder, startMs, endMs, () => {});
@@ -277,7 +284,7 @@ export class ChunkStoreReader {
     const metrics = metricFilter(matchers);
     if (!(startMs <= endMs)) return;
     // what is deleted is not read
-    if ((await tombstonesOfQuery(this.#schema, tenant, context.signal)).length > 0) return;
+    if ((await this.#tombstones(tenant, context.signal)).length > 0) return;
     const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS, signal: context.signal });
     const turn = new PacedTurn(pacer);
     const days = await this.index.days(tenant, startMs, endMs, context);
@@ -440,7 +447,7 @@ export class ChunkStoreReader {
     { signal }: QueryContext,
   ): Promise<number> {
     if (matchers.length > 0) return Number.POSITIVE_INFINITY;
-    const deletedMs = deletedUntil(await tombstonesOfQuery(this.#schema, tenant, signal));
+    const deletedMs = deletedUntil(await this.#tombstones(tenant, signal));
     return Math.max(startMs, (dayOf(deletedMs) + 1) * DAY_MS);
   }
 

@@ -1,5 +1,6 @@
 import { BytesError, ByteWriter } from '../lib/bytes.ts';
 import { LabelMatcher, type MatchOp } from '../model/matcher.ts';
+import { compileRegex, RegexSyntaxError } from '../model/regex/regex.ts';
 import { openRow, putText, sealRow, takeText } from './row-value.ts';
 
 /** A request to delete what a selector matches in a range. Queries leave it out at once; storage follows with the day-merge. */
@@ -36,8 +37,8 @@ export function encodeTombstone(tombstone: Tombstone): Uint8Array {
   return sealRow(ROW_VERSION, out.done());
 }
 
-/** @throws BytesError */
-export function decodeTombstone(value: Uint8Array): Tombstone {
+/** @param compile the regular expressions of its matchers @throws BytesError */
+export function decodeTombstone(value: Uint8Array, compile = compileRegex): Tombstone {
   const from = openRow(ROW_VERSION, value);
   const id = Buffer.from(from.take(ID_BYTES)).toString('hex');
   const state = STATES[from.u8()];
@@ -49,16 +50,17 @@ export function decodeTombstone(value: Uint8Array): Tombstone {
     const op = OPS[from.u8()];
     if (op === undefined) throw new BytesError('an unknown operator');
     const name = takeText(from);
-    return matcherOf(name, op, takeText(from));
+    return matcherOf(name, op, takeText(from), compile);
   });
   from.end();
   return { id, matchers, startMs, endMs, createdMs, state };
 }
 
-function matcherOf(name: string, op: MatchOp, value: string): LabelMatcher {
+function matcherOf(name: string, op: MatchOp, value: string, compile: typeof compileRegex): LabelMatcher {
   try {
-    return LabelMatcher.of(name, op, value);
+    return LabelMatcher.of(name, op, value, compile);
   } catch (cause) {
-    throw new BytesError(`a matcher that is none: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    if (!(cause instanceof RegexSyntaxError)) throw cause;
+    throw new BytesError(`a matcher that is none: ${cause.message}`, { cause });
   }
 }

@@ -152,22 +152,32 @@ export function deletedUntil(tombstones: readonly Tombstone[]): number {
 const ofQueries = new WeakMap<AbortSignal, Map<string, Promise<Tombstone[]>>>();
 
 /** As `listTombstones`, once for all that one query asks. @param signal the query's own */
-export function tombstonesOfQuery(schema: Schema, tenant: string, signal: AbortSignal): Promise<Tombstone[]> {
+export function tombstonesOfQuery(
+  schema: Schema,
+  tenant: string,
+  signal: AbortSignal,
+  list = listTombstones,
+): Promise<Tombstone[]> {
   const tenants = getOrMake(ofQueries, signal, () => new Map<string, Promise<Tombstone[]>>());
-  return getOrMake(tenants, tenant, () => listTombstones(schema, tenant, signal));
+  return getOrMake(tenants, tenant, () => list(schema, tenant, signal));
 }
 
 /**
  * Tombstones of all periods; a tenant has few. They are read strongly and never from a cache: no query that begins
  * after a delete may see what was deleted, whichever process answers it.
  */
-export async function listTombstones(schema: Schema, tenant: string, signal?: AbortSignal): Promise<Tombstone[]> {
+export async function listTombstones(
+  schema: Schema,
+  tenant: string,
+  signal?: AbortSignal,
+  decode: (value: Uint8Array) => Tombstone = decodeTombstone,
+): Promise<Tombstone[]> {
   const lists = await Promise.all(
     schema.periods.map(async (period) => {
       const found: Tombstone[] = [];
       const query = { table: schema.tenantsTable(period), hash: tombstoneHash(tenant), strong: true };
       for await (const page of period.tables.client.query(query, signal)) {
-        for (const row of page) found.push(decodeTombstone(row.value));
+        for (const row of page) found.push(decode(row.value));
       }
       return found;
     }),

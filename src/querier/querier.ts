@@ -6,7 +6,7 @@ import { ChunkStoreReader, type StoreSelect } from '../chunkstore/reader.ts';
 import type { Schema } from '../chunkstore/schema.ts';
 import type { StoreSize } from '../chunkstore/store-size.ts';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
-import { Tombstones, tombstonesOfQuery } from '../chunkstore/tombstones.ts';
+import { listTombstones, Tombstones, tombstonesOfQuery } from '../chunkstore/tombstones.ts';
 import type { TenantDeletion, TenantHider } from '../contract/control.ts';
 import type { IngesterClient } from '../contract/ingester.ts';
 import type { InstantOutcome, InstantRequest, QueryRunContext } from '../contract/query.ts';
@@ -60,6 +60,8 @@ export interface QuerierOptions {
   readonly priority?: Priority | undefined;
   /** The turns of its queries. Absent: its own. */
   readonly evaluation?: Pick<QueryTurns, 'begin'>;
+  /** Reads a tenant's requests to delete series. Absent: all of them. */
+  readonly listTombstones?: typeof listTombstones;
 }
 
 /** @param nowMs absent: the system's monotonic clock */
@@ -96,12 +98,13 @@ export class Querier implements TenantHider {
 
   constructor(options: QuerierOptions) {
     const { schema, ingester, clock, random, purger, keepFlushedMs, windowMs, blockCache, rowCacheBytesMax } = options;
+    const { listTombstones: list = listTombstones } = options;
     this.#options = options;
     this.turns = new QueryTurns(clock, options.priority);
     this.#storedSinceMs = ingester.storedSinceMs?.bind(ingester);
     this.#memory = new SharedMemory(options.config.workerHeapMb * 1024 * 1024);
     this.#recent = new UndeletedSource(headSource(ingester, Kernel.create()), (tenant, signal) =>
-      tombstonesOfQuery(schema, tenant, signal),
+      tombstonesOfQuery(schema, tenant, signal, list),
     );
     this.#tombstones = new Tombstones(schema, clock, random, purger.deleteRequestCancelPeriodMs);
     this.#generations = new Generations(schema, clock, (count) =>
@@ -114,6 +117,7 @@ export class Querier implements TenantHider {
       rowCacheTtlMs: (keepFlushedMs * 2) / 3,
       rowCacheBytesMax,
       rowsSinceMs: this.#storedSinceMs,
+      listTombstones: list,
       ...(blockCache === undefined ? {} : { blockCache }),
       retentionMs: (tenant) => this.#retentions.of(tenant),
     });

@@ -90,6 +90,8 @@ export interface Worked<Answer> {
   readonly metrics?: AskedFor | undefined;
   /** From when the worker began until it had the answer. */
   readonly workedMs?: number;
+  /** Whether its expression is small (`isSmallExpr`): only then it is parsed outside of query threads. Absent: it is not. */
+  readonly isSmall?: boolean;
 }
 
 /** Counts of a cache of answers (`frontend/results-cache.ts`). */

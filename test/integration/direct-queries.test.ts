@@ -107,6 +107,20 @@ test('answers are those of query threads, to the byte', { timeout: 120_000 }, as
   assert.ok(answered > small * 0.9, `${answered} of ${small}`);
 });
 
+test('what no query thread has called small is not tried', async () => {
+  const before = (await counted('answered')) + (await counted('handed on'));
+  const queries = [
+    'absent(m0{job=~"(\\\\p{L}{1,10}){1,10}"})',
+    'absent(m0{job!~"[a-z].+"})',
+    'absent({job="x"})',
+    'label_replace(vector(1), "a", "$1", "b", "(.*)")',
+  ];
+  for (const query of queries) {
+    for (let i = 0; i < 3; i++) assert.equal((await answerOf(direct, 'one', query, NOW_MS)).status, 200);
+  }
+  assert.equal((await counted('answered')) + (await counted('handed on')), before);
+});
+
 test('what is cancelled, too long or not allowed is told as ever', async () => {
   const query = SMALL[0]!;
   for (const more of [{ timeout: '0s' }, { timeout: 'x' }, { time: 'y' }, { partial_response: 'z' }, { limit: '-1' }]) {

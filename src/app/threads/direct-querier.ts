@@ -20,7 +20,8 @@ import { processErrors } from '../../model/errors-process.ts';
 import type { Engine } from '../../promql/engine.ts';
 import { AskedMetrics } from '../../querier/asked-metrics.ts';
 import { OneByOne } from '../../querier/direct/one-by-one.ts';
-import { isSmallExpr, WINDOW_MS_MAX } from '../../querier/direct/small-expr.ts';
+import { listPlainTombstones } from '../../querier/direct/plain-tombstones.ts';
+import { isSmallExpr, windowMsMaxOf } from '../../querier/direct/small-expr.ts';
 import { NotSmall, SmallQueryable } from '../../querier/direct/small-queryable.ts';
 import { Querier, querierEngine } from '../../querier/querier.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
@@ -72,7 +73,6 @@ export class DirectQuerier {
   readonly #turns: OneByOne;
   readonly #asked: AskedMetrics;
   readonly #status: ApiSources['status'];
-  /** Longer windows may be cut, which answers tell. */
   readonly #windowMsMax: number;
   readonly #gone = Promise.withResolvers<void>();
   readonly #ports: { close(): void }[] = [];
@@ -81,7 +81,7 @@ export class DirectQuerier {
 
   private constructor(data: DirectData, store: OpenedStore, shards: ShardHost, clock: Clock) {
     const { splitQueriesByIntervalMs: intervalMs } = data.queryRange;
-    this.#windowMsMax = intervalMs > 0 ? Math.min(intervalMs, WINDOW_MS_MAX) : WINDOW_MS_MAX;
+    this.#windowMsMax = windowMsMaxOf(intervalMs);
     this.#status = { ...data.status, headStats: async () => undefined };
     this.#clock = clock;
     this.#store = store;
@@ -123,6 +123,7 @@ export class DirectQuerier {
       keepFlushedMs: data.keepFlushedMs,
       clock,
       random: systemRandom,
+      listTombstones: listPlainTombstones,
       evaluation: { begin: () => ({ turn: fewTurns(clock), end() {} }) },
     });
   }

@@ -90,7 +90,8 @@ export class DirectQueries implements QueryWorkers, Service {
     }
     const worked = await workers.handle(request, limits, signal, turn);
     const { status, body, parts } = worked.answer;
-    if (status === 200 && parts === undefined && body.length <= ANSWER_BYTES_MAX) this.#known.see(key);
+    const isSmall = status === 200 && parts === undefined && body.length <= ANSWER_BYTES_MAX;
+    if (isSmall && worked.isSmall === true) this.#known.see(key);
     return worked;
   }
 

@@ -40,6 +40,8 @@ import { JobQueryable, runLookup } from '../../peer/job-lookups.ts';
 import { type AskJob, JobRunner, runQuery } from '../../peer/job-runner.ts';
 import { decodeRequest, encodeRequest } from '../../peer/job-shapes.ts';
 import { type AskedFor, AskedMetrics, askedBy } from '../../querier/asked-metrics.ts';
+import { SMALL_CHARS_MAX, SMALL_PATH } from '../../querier/direct/known-queries.ts';
+import { isSmallExpr, windowMsMaxOf } from '../../querier/direct/small-expr.ts';
 import { Hedges } from '../../querier/hedges.ts';
 import { Querier, querierEngine } from '../../querier/querier.ts';
 import { ReplicatedIngesters } from '../../querier/replicated-ingesters.ts';
@@ -276,6 +278,15 @@ async function askedFor({ path, params, body, asker }: ApiRequest, signal: Abort
   return asked.ofAll(given('match[]').slice(0, SELECTORS_MAX), turns);
 }
 
+/** Whether the thread of its connection may evaluate it the next time. */
+async function isSmallQuery({ path, params }: ApiRequest, signal: AbortSignal): Promise<boolean> {
+  const text = params.find(([name]) => name === 'query')?.[1] ?? '';
+  if (path !== SMALL_PATH || text.length > SMALL_CHARS_MAX) return false;
+  // it was parsed a moment ago
+  const expr = await frontend.parsed.of(text, new Pacer(systemClock, { sliceMs: SLICE_MS, signal }));
+  return isSmallExpr(expr, windowMsMaxOf(queryRange.splitQueriesByIntervalMs));
+}
+
 const QUERYING = /^\/api\/v1\/query(_range|_exemplars)?$/;
 /** Look-ups by `match[]`. */
 const SELECTING = /^(\/api\/v1\/(series|labels|label\/[^/]*\/values)|\/federate)$/;
@@ -362,7 +373,8 @@ const role: QueryRole = {
     });
     const metrics = answer.status === 200 ? await askedFor(request, signal) : undefined;
     const workedMs = elsewhereMs ?? how.workedMs;
-    return Transferred.of({ answer, ...how, workedMs, metrics }, [answer.body.buffer]);
+    const isSmall = answer.status === 200 && (await isSmallQuery(request, signal));
+    return Transferred.of({ answer, ...how, workedMs, metrics, isSmall }, [answer.body.buffer]);
   },
   instant: ({ tenant, request, limits }, { signal }) =>
     worked(({ sources }) => sources(tenant, limits).queries.instant(tenant, request, { signal })),

@@ -58,11 +58,11 @@ test('there are a bounded number, and those tried last stay', () => {
 
 test('only short instant queries of one tenant have a key, and no tenant has that of another', () => {
   const { queries } = known();
-  const keyOf = (path: string, tenant: string, query: string, more = 0) =>
+  const keyOf = (path: string, tenant: string, query: string, more = 0, value = '') =>
     queries.keyOf({
       path,
       tenant,
-      params: [['query', query], ...Array.from({ length: more }, (): [string, string] => ['x', ''])],
+      params: [['query', query], ...Array.from({ length: more }, (): [string, string] => ['x', value])],
     });
   assert.notEqual(keyOf('/api/v1/query', 'a', 'up'), undefined);
   assert.notEqual(keyOf('/api/v1/query', 'a', 'up'), keyOf('/api/v1/query', 'b', 'up'));
@@ -72,4 +72,5 @@ test('only short instant queries of one tenant have a key, and no tenant has tha
   assert.equal(keyOf('/api/v1/query', 'a', ''), undefined);
   assert.equal(keyOf('/api/v1/query', 'a', 'u'.repeat(513)), undefined);
   assert.equal(keyOf('/api/v1/query', 'a', 'up', 16), undefined);
+  assert.equal(keyOf('/api/v1/query', 'a', 'up', 1, 'x'.repeat(513)), undefined);
 });

@@ -1,9 +1,11 @@
 import type { ApiRequest } from '../../contract/api.ts';
 import { TENANT_SEPARATOR } from '../../model/tenants.ts';
 
-const PATH = '/api/v1/query';
-const TEXT_CHARS_MAX = 512;
+export const SMALL_PATH = '/api/v1/query';
+export const SMALL_CHARS_MAX = 512;
 const PARAMS_MAX = 16;
+/** Characters of all other parameters' values. */
+const OTHER_CHARS_MAX = 512;
 const KNOWN_MAX = 2_048;
 /** Time for which a query that was not small is left to query threads. */
 const REFUSED_MS = 30_000;
@@ -18,7 +20,7 @@ interface Known {
   long: number;
 }
 
-/** Instant queries that were answered before: only what is known to be small is tried outside of query threads. */
+/** Instant queries that were answered before, and of which who parsed them said that they are small: only these are tried, or parsed, outside of query threads. */
 export class KnownQueries {
   readonly #nowMs: () => number;
   /** The one tried last is last. */
@@ -31,9 +33,12 @@ export class KnownQueries {
 
   /** Undefined for what never is small. */
   keyOf({ path, tenant, params }: Pick<ApiRequest, 'path' | 'tenant' | 'params'>): string | undefined {
-    if (path !== PATH || params.length > PARAMS_MAX || tenant.includes(TENANT_SEPARATOR)) return undefined;
+    if (path !== SMALL_PATH || params.length > PARAMS_MAX || tenant.includes(TENANT_SEPARATOR)) return undefined;
     const query = params.find(([name]) => name === 'query')?.[1] ?? '';
-    return query === '' || query.length > TEXT_CHARS_MAX ? undefined : `${tenant} ${query}`;
+    if (query === '' || query.length > SMALL_CHARS_MAX) return undefined;
+    let others = -query.length;
+    for (const [, value] of params) others += value.length;
+    return others > OTHER_CHARS_MAX ? undefined : `${tenant} ${query}`;
   }
 
   /** Whether it may be tried: it was answered before, and was small if it was tried. */
@@ -45,7 +50,7 @@ export class KnownQueries {
     return true;
   }
 
-  /** It was answered by a query thread. */
+  /** It was answered by a query thread, as one whose expression is small. */
   see(key: string): void {
     if (this.#known.has(key)) return;
     this.#known.set(key, { fromMs: Number.NEGATIVE_INFINITY, long: 0 });
