@@ -15,6 +15,7 @@ import { type CacheLimits, ResultsCache } from '../../frontend/results-cache.ts'
 import { SplitQueryable } from '../../frontend/split-queryable.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
 import { DirectReads } from '../../ingester/shard/direct-reads.ts';
+import { KeptBudget } from '../../ingester/shard/kept-budget.ts';
 import { ShardsClient } from '../../ingester/shard/shard-client.ts';
 import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
 import { withTrace } from '../../kit/observe/trace.ts';
@@ -139,7 +140,7 @@ function headsOf(ports: HeadPorts): IngesterClient {
     ports.shards.map(({ port, held }) => {
       const link = new Link(new Channel<ShardRole>(port));
       const range = new HeldRange(held);
-      const direct = new DirectReads(range);
+      const direct = new DirectReads(range, { budget: keptSelects });
       ways.push({ link, direct });
       readDirectly(link, direct);
       return { channel: link, held: range, direct };
@@ -147,6 +148,9 @@ function headsOf(ports: HeadPorts): IngesterClient {
     true,
   );
 }
+
+/** Room for selects of all shards. */
+const keptSelects = new KeptBudget();
 
 function readDirectly(link: Link<ShardRole>, direct: DirectReads): void {
   // of a shard that is gone there is nothing to read

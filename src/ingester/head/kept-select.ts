@@ -1,5 +1,6 @@
 import { Region } from '../../chunk/region.ts';
 import { LABELS_BYTES_MAX } from '../../contract/ingest.ts';
+import type { MatchTurn } from '../../model/match-turn.ts';
 import { HEAD_BLOCK_SHIFT, HEAD_SERIES_BYTES, HEAD_SERIES_KEY_AT } from '../../wire/head-layout.ts';
 import { SERIES_HEADER_BYTES, SERIES_LABELS_BYTES_AT, SERIES_REF_AT } from '../../wire/slice-layout.ts';
 import type { Head } from './head.ts';
@@ -8,6 +9,8 @@ import type { KeptSelect } from './head-reader.ts';
 /** Series of a select that is kept, and bytes of their headers and labels. */
 export const KEPT_SERIES_MAX = 2048;
 const HEADS_BYTES_MAX = 256 * 1024;
+/** Steps of a turn that the copy of a series' labels is worth: some 5 µs. */
+const COPY_STEPS = 400;
 
 /** Makes selects to be kept, in the head's own thread. */
 export class KeptSelects {
@@ -21,19 +24,20 @@ export class KeptSelects {
 
   /**
    * Undefined: they are too many, or some have samples that do not lie in the memory.
-   * @param refs of all that match, as of when the counter had the value
+   * @param refs of all that match, as of when the counter had the value; they are not used again meanwhile
    */
-  of(refs: Uint32Array, counter: number, value: number): KeptSelect | undefined {
+  async of(refs: Uint32Array, counter: number, value: number, turn: MatchTurn): Promise<KeptSelect | undefined> {
     if (refs.length > KEPT_SERIES_MAX) return undefined;
     const { kernel, rich } = this.#head;
     const { exports } = kernel;
     const ascending = refs.slice().sort();
     const keys = new Uint32Array(4 * refs.length);
     const headEnds = new Uint32Array(refs.length);
-    const directory = exports.seriesDirectory() >>> 2;
     const heads: Uint8Array[] = [];
     let bytes = 0;
     for (const [i, ref] of ascending.entries()) {
+      turn.steps -= COPY_STEPS;
+      if (turn.isDue()) await turn.pause();
       if (!exports.seriesIsLive(ref) || rich.has(ref)) return undefined;
       const at = this.#labels.ensure(LABELS_BYTES_MAX);
       const labelsBytes = exports.seriesLabels(ref, at, LABELS_BYTES_MAX);
@@ -47,6 +51,7 @@ export class KeptSelects {
       heads.push(head);
       headEnds[i] = bytes >>> 2;
       const words = kernel.u32;
+      const directory = exports.seriesDirectory() >>> 2;
       const record = words[directory + (ref >>> HEAD_BLOCK_SHIFT)]! + (ref & BLOCK_MASK) * HEAD_SERIES_BYTES;
       keys.set(words.subarray((record + HEAD_SERIES_KEY_AT) >>> 2, ((record + HEAD_SERIES_KEY_AT) >>> 2) + 4), 4 * i);
     }

@@ -8,14 +8,18 @@ import { type Random, seededRandom } from '../../lib/random.ts';
 import { encodeLabels } from '../../model/canonical.ts';
 import { integerHistogram } from '../../model/histogram-integer.ts';
 import { Labels } from '../../model/labels.ts';
+import { STEPS_BETWEEN } from '../../model/match-turn.ts';
 import { FRAME_ASIDE } from '../../wire/frame-layout.ts';
 import { FrameWriter } from '../../wire/frames.ts';
 import { SliceView } from '../../wire/slices.ts';
 import { HeadChanges } from '../head/head-changes.ts';
+import { HeadReader } from '../head/head-reader.ts';
 import { HeldRange } from '../head/held-range.ts';
+import { KeptSelects } from '../head/kept-select.ts';
 import { richPayload } from '../head/test-rich.ts';
 import { MemoryDisk } from '../log/test-disk.ts';
 import { type DirectMiss, DirectReads, type DirectReadsOptions } from './direct-reads.ts';
+import { KeptBudget } from './kept-budget.ts';
 import { Shard } from './shard.ts';
 import { ShardsClient } from './shard-client.ts';
 import type { ShardCalls, ShardRole } from './shard-messages.ts';
@@ -40,6 +44,7 @@ class Place {
   nowMs = T;
   readonly #disk = new MemoryDisk();
   readonly held = HeldRange.everything();
+  readonly budget = new KeptBudget();
   readonly direct: DirectReads;
   shard: Shard;
   role: ReturnType<typeof shardRole>;
@@ -50,7 +55,7 @@ class Place {
   asked = 0;
 
   private constructor(options: DirectReadsOptions) {
-    this.direct = new DirectReads(this.held, options);
+    this.direct = new DirectReads(this.held, { budget: this.budget, ...options });
     this.shard = this.#open();
     this.role = shardRole(this.shard, systemClock);
     this.#link = connectInThread<ShardRole>(this.role);
@@ -344,10 +349,10 @@ test('what is kept is bounded by tenant and in all', async (t) => {
     for (let i = 0; i < 30; i++) {
       await bytesOf(place.reading, selectOf(tenant, [matcher('__name__', '=', 'm1'), matcher('job', '!=', `${i}`)]));
     }
-    assert.ok(place.direct.bytesOf(tenant) <= 2 * 2 ** 20, `${place.direct.bytesOf(tenant)} bytes of ${tenant}`);
-    assert.ok(place.direct.bytes <= 8 * 2 ** 20, `${place.direct.bytes} bytes`);
+    assert.ok(place.budget.bytesOf(tenant) <= 2 * 2 ** 20, `${place.budget.bytesOf(tenant)} bytes of ${tenant}`);
+    assert.ok(place.budget.bytes <= 8 * 2 ** 20, `${place.budget.bytes} bytes`);
   }
-  assert.ok(place.direct.bytes > 4 * 2 ** 20);
+  assert.ok(place.budget.bytes > 4 * 2 ** 20);
 });
 
 const BOUNDED = [
@@ -389,6 +394,65 @@ test('a read is tried as often as it may be while the shard changes something, a
     return begin.mock.callCount();
   };
   assert.deepEqual([await tries(1), await tries(3)], [1, 3]);
+});
+
+test('selects that have no room together are not kept again and again', async (t) => {
+  const place = await Place.start(t);
+  const many = Array.from({ length: 1500 }, (_, i) => ({
+    labels: { ...labelsOf(1, i), text: 'x'.repeat(60) },
+    samples: [[T, i]] as const,
+  }));
+  await place.shard.push('a', testFrames(many), LIMITS);
+  const of = t.mock.method(KeptSelects.prototype, 'of');
+  const select = (i: number) => selectOf('a', [matcher('__name__', '=', 'm1'), matcher('job', '!=', `${i}`)]);
+  // more than have room, in a circle: the next one is always the one that went last
+  for (let k = 0; k < 60; k++) await bytesOf(place.reading, select(k % 15));
+  assert.ok(of.mock.callCount() < 30, `${of.mock.callCount()} copies for 60 selects`);
+  assert.ok(place.asked < 50, `${place.asked} of 60 selects asked of the shard`);
+});
+
+test('reads that do not fit are left to the shard, for longer each time; narrower ones are read', async (t) => {
+  const place = await Place.start(t, { bytesMax: 600 });
+  const samples = Array.from({ length: 300 }, (_, k) => [T + k * 1000, k * Math.PI] as const);
+  await place.shard.push('a', testFrames([{ labels: labelsOf(1, 0), samples }]), LIMITS);
+  await place.shard.push('a', testFrames([{ labels: labelsOf(1, 0), samples: [[T + 3 * WINDOW_MS, 1]] }]), LIMITS);
+  const matchers = [matcher('__name__', '=', 'm1')];
+  const [wide, narrow] = [selectOf('a', matchers), selectOf('a', matchers, T + 3 * WINDOW_MS, T + 4 * WINDOW_MS)];
+  await equal(place, narrow, 'narrow');
+  const read = t.mock.method(HeadReader.prototype, 'read');
+  for (let i = 0; i < 100; i++) assert.equal(place.direct.select([wide]), 'too large');
+  assert.equal(read.mock.callCount(), 7, 'tries at 0, 2, 5, 10, 19, 36, 69');
+  assert.notEqual(typeof place.direct.select([narrow]), 'string');
+  assert.equal(place.direct.select([wide]), 'too large');
+  assert.equal(read.mock.callCount(), 9, 'tried again once one was read');
+});
+
+test('the shard makes what is kept in turns with others', async (t) => {
+  const place = await Place.start(t);
+  const many = Array.from({ length: 1000 }, (_, i) => ({ labels: labelsOf(1, i), samples: [[T, i]] as const }));
+  await place.shard.push('a', testFrames(many), LIMITS);
+  const refs = Uint32Array.from(refsIn(await bytesOf(place.asking, selectOf('a', [matcher('__name__', '=', 'm1')]))));
+  let pauses = 0;
+  const turn = {
+    steps: 0,
+    isDue: () => turn.steps <= 0,
+    pause: async () => {
+      turn.steps = STEPS_BETWEEN;
+      pauses++;
+    },
+  };
+  const kept = await new KeptSelects(place.shard.head).of(refs, 0, 0, turn);
+  assert.equal(kept?.refs.length, 1000);
+  assert.ok(pauses >= 10, `${pauses} pauses`);
+});
+
+test('a tenant with many selects keeps no other one from having its own kept', async (t) => {
+  const place = await Place.start(t, { asksMin: 1 });
+  await place.shard.push('a', testFrames([{ labels: labelsOf(1, 0), samples: [[T, 1]] }]), LIMITS);
+  const request = selectOf('a', [matcher('__name__', '=', 'm1')]);
+  assert.equal(place.direct.wants(request), false);
+  for (let i = 0; i < 5000; i++) place.direct.wants(selectOf('b', [matcher('__name__', '=', `m${i}`)]));
+  assert.equal(place.direct.wants(request), true);
 });
 
 /** Never asks a shard for what is kept. */

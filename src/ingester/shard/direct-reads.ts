@@ -3,19 +3,18 @@ import type { KeptSelect } from '../head/head-reader.ts';
 import { type DirectSelect, HeadReader, READ_BOUNDS, type ReadBounds } from '../head/head-reader.ts';
 import type { HeldRange } from '../head/held-range.ts';
 import { matchersKey } from '../head/kept-matches.ts';
+import { AsksLeft } from './asks-left.ts';
+import { type Kept, KeptBudget } from './kept-budget.ts';
 import type { ShardCalls, ShardSlice } from './shard-messages.ts';
 
-/** Bytes of what is kept, of one tenant and of all. */
-const TENANT_BYTES_MAX = 2 * 1024 * 1024;
-const BYTES_MAX = 4 * TENANT_BYTES_MAX;
 /** An entry's beside its arrays: objects, key, places in maps. */
 const ENTRY_BYTES = 1024;
-/** Selects of which it is known how often they came. */
-const SEEN_MAX = 1024;
 /** Reads that pay for what an entry costs the shard. */
 const READS_WORTH = 4;
-/** Times that a select whose series change all the time is asked of the shard before it is kept again. */
+/** Times that a select that was not worth it is asked of the shard before it is kept again. */
 const RESTLESS_ASKS_MAX = 64;
+/** Selects in a row that are left to the shard at most when reads fail, one after another. */
+const PAUSE_MAX = 64;
 
 /** Bounds of what is read at a moment; what passes one is left to the shard. */
 export interface DirectReadsOptions extends Partial<ReadBounds> {
@@ -23,16 +22,28 @@ export interface DirectReadsOptions extends Partial<ReadBounds> {
   readonly asksMin?: number;
   /** Whether the thread may wait for the end of a change. */
   readonly waits?: boolean;
+  /** Room for what is kept, which those of other shards may share. */
+  readonly budget?: KeptBudget;
 }
 
 /** Why selects are not answered from the memory: too large are those that pass a bound, failed those that the shard was in the way of. */
 export type DirectMiss = 'not kept' | 'too large' | 'failed';
 
-interface Entry {
-  readonly tenant: string;
+interface Entry extends Kept {
+  readonly key: string;
   readonly kept: KeptSelect;
-  readonly bytes: number;
   reads: number;
+  pause: Pause | undefined;
+}
+
+/** Selects that are not tried, as reads before them failed. */
+interface Pause {
+  readonly miss: DirectMiss;
+  /** Narrower ranges may fit. */
+  readonly rangeMs: number;
+  /** How many there are in all. */
+  readonly length: number;
+  left: number;
 }
 
 /**
@@ -46,15 +57,17 @@ export class DirectReads {
   readonly #bounds: ReadBounds;
   #reader: HeadReader | undefined;
   #life: number | undefined;
-  /** By tenant and matchers; the one that was used last is last. */
+  /** By tenant and matchers. */
   readonly #entries = new Map<string, Entry>();
-  readonly #tenantBytes = new Map<string, number>();
-  #bytes = 0;
-  /** How often a select is to be asked of the shard before it is kept. */
-  readonly #asksLeft = new Map<string, number>();
+  readonly #budget: KeptBudget;
+  readonly #asksLeft = new AsksLeft();
 
-  constructor(held: HeldRange, { asksMin = 1, waits = true, ...bounds }: DirectReadsOptions = {}) {
+  constructor(
+    held: HeldRange,
+    { asksMin = 1, waits = true, budget = new KeptBudget(), ...bounds }: DirectReadsOptions = {},
+  ) {
     this.#held = held;
+    this.#budget = budget;
     this.#bounds = { ...READ_BOUNDS, ...bounds };
     this.#asksMin = asksMin;
     this.#waits = waits;
@@ -76,45 +89,44 @@ export class DirectReads {
     return this.#life;
   }
 
-  /** Bytes of what is kept. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  bytesOf(tenant: string): number {
-    return this.#tenantBytes.get(tenant) ?? 0;
-  }
-
   #drop(): void {
     this.#life = undefined;
+    for (const entry of this.#entries.values()) this.#budget.remove(entry);
     this.#entries.clear();
-    this.#tenantBytes.clear();
-    this.#bytes = 0;
   }
 
   /** The answers to selects of one moment, or why the shard has to be asked for all of them. */
   select(requests: readonly HeadSelect[]): readonly ShardSlice[] | DirectMiss {
     if (this.#reader === undefined) return 'not kept';
-    const asked: (DirectSelect & { readonly key: string; readonly entry: Entry })[] = [];
+    const asked: (DirectSelect & { readonly entry: Entry })[] = [];
     for (const request of requests) {
       const key = this.keyOf(request);
       const entry = key === undefined ? undefined : this.#entries.get(key);
       if (key === undefined || entry === undefined) return 'not kept';
-      asked.push({ key, entry, kept: entry.kept, startMs: request.startMs, endMs: request.endMs });
+      asked.push({ entry, kept: entry.kept, startMs: request.startMs, endMs: request.endMs });
     }
+    const missed = asked.map(pausedFor).find((miss) => miss !== undefined);
+    if (missed !== undefined) return missed;
     const { slices, others, tooLarge } = this.#reader.read(asked);
     // a shard that was started again may know more by now
     if (this.#held.life !== this.#life) return 'not kept';
     if (others !== undefined) {
-      const { key, entry } = asked[others]!;
-      this.#forget(key, entry);
-      this.#leaveFor(key, entry.reads < READS_WORTH ? RESTLESS_ASKS_MAX : 0);
+      const { entry } = asked[others]!;
+      this.#forget(entry);
       return 'not kept';
     }
-    if (slices === undefined) return tooLarge === undefined ? 'failed' : 'too large';
-    for (const { key, entry } of asked) {
-      this.#entries.delete(key);
-      this.#entries.set(key, entry);
+    if (tooLarge !== undefined) {
+      const { entry, startMs, endMs } = asked[tooLarge]!;
+      pause(entry, 'too large', endMs - startMs);
+      return 'too large';
+    }
+    if (slices === undefined) {
+      for (const { entry } of asked) pause(entry, 'failed', 0);
+      return 'failed';
+    }
+    for (const { entry } of asked) {
+      this.#budget.used(entry);
+      entry.pause = undefined;
       entry.reads++;
     }
     return slices.map((bytes) => ({ cursor: 0, bytes, warnings: [] }));
@@ -128,56 +140,55 @@ export class DirectReads {
 
   /** Whether the shard is to say with its answer what can be kept. */
   wants(request: HeadSelect): boolean {
+    const { tenant } = request;
     const key = this.keyOf(request);
     if (key === undefined || this.#entries.has(key)) return false;
-    const left = this.#asksLeft.get(key) ?? this.#asksMin;
-    if (left > 0) this.#leaveFor(key, left - 1);
+    const left = this.#asksLeft.get(tenant, key) ?? this.#asksMin;
+    if (left > 0) this.#asksLeft.set(tenant, key, left - 1);
     return left === 0;
-  }
-
-  #leaveFor(key: string, asks: number): void {
-    this.#asksLeft.delete(key);
-    this.#asksLeft.set(key, asks);
-    if (this.#asksLeft.size <= SEEN_MAX) return;
-    const [oldest] = this.#asksLeft.keys();
-    this.#asksLeft.delete(oldest!);
   }
 
   /** @param life the shard's when it was asked; @param kept undefined: that cannot be kept */
   keep(request: HeadSelect, kept: KeptSelect | undefined, life: number | undefined): void {
     const key = this.keyOf(request);
     if (key === undefined || this.#life === undefined || this.#life !== life) return;
+    const { tenant } = request;
     if (kept === undefined) {
-      this.#leaveFor(key, RESTLESS_ASKS_MAX);
+      this.#asksLeft.set(tenant, key, RESTLESS_ASKS_MAX);
       return;
     }
-    const { tenant } = request;
     const before = this.#entries.get(key);
-    if (before !== undefined) this.#forget(key, before);
+    if (before !== undefined) this.#budget.remove(before);
     const { refs, keys, heads, headEnds } = kept;
     const arrays = refs.byteLength + keys.byteLength + heads.byteLength + headEnds.byteLength;
-    const entry: Entry = { tenant, kept, bytes: ENTRY_BYTES + 2 * key.length + arrays, reads: 0 };
+    const bytes = ENTRY_BYTES + 2 * key.length + arrays;
+    const evict = () => this.#forget(entry);
+    const entry: Entry = { tenant, key, kept, bytes, reads: 0, pause: undefined, evict };
     this.#entries.set(key, entry);
-    this.#add(tenant, entry.bytes);
-    for (const [oldest, old] of this.#entries) {
-      const isTooMuch = this.#bytes > BYTES_MAX;
-      if (!isTooMuch && this.bytesOf(tenant) <= TENANT_BYTES_MAX) break;
-      if (!isTooMuch && old.tenant !== tenant) continue;
-      this.#forget(oldest, old);
-    }
+    this.#budget.add(entry);
   }
 
-  #forget(key: string, { tenant, bytes }: Entry): void {
+  /** Forgets what is not right any more, or has no room. It is kept again soon only where it was worth it. */
+  #forget(entry: Entry): void {
+    const { tenant, key, reads } = entry;
     this.#entries.delete(key);
-    this.#add(tenant, -bytes);
+    this.#budget.remove(entry);
+    this.#asksLeft.set(tenant, key, reads < READS_WORTH ? RESTLESS_ASKS_MAX : 0);
   }
+}
 
-  #add(tenant: string, bytes: number): void {
-    this.#bytes += bytes;
-    const own = this.bytesOf(tenant) + bytes;
-    if (own > 0) this.#tenantBytes.set(tenant, own);
-    else this.#tenantBytes.delete(tenant);
-  }
+/** Why a select is not tried, if it is not. */
+function pausedFor({ entry, startMs, endMs }: DirectSelect & { readonly entry: Entry }): DirectMiss | undefined {
+  const { pause } = entry;
+  if (pause === undefined || pause.left === 0 || endMs - startMs < pause.rangeMs) return undefined;
+  pause.left--;
+  return pause.miss;
+}
+
+/** Leaves selects as wide as this to the shard for a while, twice as many as the last time. */
+function pause(entry: Entry, miss: DirectMiss, rangeMs: number): void {
+  const length = Math.min(PAUSE_MAX, 2 * (entry.pause?.length ?? 0.5));
+  entry.pause = { miss, rangeMs, length, left: length };
 }
 
 function directKey(tenant: string, matchers: readonly HeadMatcher[]): string | undefined {

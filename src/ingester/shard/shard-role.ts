@@ -220,7 +220,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
         const counter = keeps ? matching.counterOf(tenant, matchers) : 0;
         const value = head.changes.value(counter);
         const all = await matching.all(tenant, matchers, turn);
-        if (keeps) kept = keptSelects.of(all, counter, value);
+        if (keeps) kept = await keptSelects.of(all, counter, value, turn);
         refs = await matching.within(all, startMs, endMs, turn, part);
       }
       if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
