@@ -21,3 +21,16 @@ test('a run that judged fewer heals than are wanted has not shown them', () => {
   assert.equal(healVerdict([quick, quick, starved], 10_000, 3).isWell, false);
   assert.equal(healVerdict([quick, quick, quick, starved], 10_000, 3).isWell, true);
 });
+
+test('a short run whose only heals were slow on a starved machine has not failed, one that had none has', () => {
+  const cases: [heals: JudgedHeal[], isWell: boolean][] = [
+    [[], false],
+    [[quick], true],
+    [[starved], true],
+    [[starved, starved, quick], true],
+    [[slow], false],
+    [[starved, slow], false],
+  ];
+  for (const [heals, isWell] of cases) assert.equal(healVerdict(heals, 10_000, 1, true).isWell, isWell);
+  assert.equal(healVerdict([starved], 10_000, 3).isWell, false);
+});

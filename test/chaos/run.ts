@@ -147,7 +147,8 @@ function report(settings: ChaosSettings, journal: Journal, starvation: Starvatio
     return { ...heal, ...starvation.between(startMs, startMs + Math.max(heal.ms, settings.healMsMax)) };
   });
   const judgedMin = judgedHealsMin(settings);
-  const { slowestMs, judged, leftOut, isWell: hasHealed } = healVerdict(heals, settings.healMsMax, judgedMin);
+  const isShort = judgedMin < HEALS_JUDGED_MIN;
+  const { slowestMs, judged, leftOut, isWell: hasHealed } = healVerdict(heals, settings.healMsMax, judgedMin, isShort);
   const count = (of: string) => failures.filter(({ kind }) => kind === of).length;
   const rows: [what: string, value: string, isWell: boolean][] = [
     ['faults', `${journal.faults.length}`, true],
