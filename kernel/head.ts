@@ -368,16 +368,28 @@ export function refsOfArena(arena: u32, from: u32, to: u32, out: usize): u32 {
   let n: u32 = 0;
   const end = min(to, seriesTop());
   for (let ref = from; ref < end; ref++) {
-    const r = seriesRecord(ref);
-    if (load<u8>(r, S_STATE) == 0) continue;
-    const a = r + S_APPENDER;
-    let has = load<u16>(a, A_COUNT) != 0 && load<u32>(a, A_ARENA) == arena;
-    for (let c = <usize>load<u32>(r, S_CHUNKS); !has && c != 0; c = <usize>load<u32>(c, C_NEXT)) {
-      has = chunkArena(c) == arena;
-    }
-    if (has) store<u32>(out + (usize(n++) << 2), ref);
+    if (isOfArena(ref, arena)) store<u32>(out + (usize(n++) << 2), ref);
   }
   return n;
+}
+
+/** For each ref: u32 whether it has a chunk in the arena. */
+export function markOfArena(refs: usize, count: u32, arena: u32, marks: usize): void {
+  for (let i: u32 = 0; i < count; i++) {
+    const at = (<usize>i) << 2;
+    store<u32>(marks + at, u32(isOfArena(load<u32>(refs + at), arena)));
+  }
+}
+
+function isOfArena(ref: u32, arena: u32): bool {
+  const r = seriesRecord(ref);
+  if (load<u8>(r, S_STATE) == 0) return false;
+  const a = r + S_APPENDER;
+  if (load<u16>(a, A_COUNT) != 0 && load<u32>(a, A_ARENA) == arena) return true;
+  for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
+    if (chunkArena(c) == arena) return true;
+  }
+  return false;
 }
 
 /** Takes an arena's chunks out of the series in [from, to); writes the refs that hold no chunk any more and returns how many. */

@@ -41,6 +41,8 @@ export interface GroupTally {
   readonly samples: number;
 }
 
+/** Groups, and slots without any, that are remembered. */
+const NAMES_KEPT_MAX = 16_384;
 /** Days of tenants whose placements are remembered. */
 const PLACEMENTS_KEPT_MAX = 1024;
 
@@ -59,7 +61,11 @@ export class StoredSamples {
   readonly #stored = new SampleColumns();
   readonly #missing = new SampleColumns();
 
-  readonly #readsBack: boolean;
+  /** Range keys of groups in hex that the last reads of slots found, by window, slot and tenant. */
+  readonly #names = new Map<string, ReadonlySet<string>>();
+  #namesKept = 0;
+  /** Whether rows count for nothing: all samples are read. */
+  readonly readsBack: boolean;
 
   /** @param decoder of a kernel that is another than the one that encodes */
   constructor(
@@ -73,7 +79,7 @@ export class StoredSamples {
     },
     signal: AbortSignal = new AbortController().signal,
   ) {
-    this.#readsBack = options.readsBack ?? false;
+    this.readsBack = options.readsBack ?? false;
     this.#schema = schema;
     this.#decoder = decoder;
     this.#context = backgroundContext(signal);
@@ -86,12 +92,17 @@ export class StoredSamples {
     });
   }
 
-  /** Whether the store has the group itself: the usual case, one look-up of its row. */
+  /**
+   * Whether the store has the group itself: one look-up of its row, none where `tallies` has read those of its slot. A group that came
+   * since is found by `missing`.
+   */
   async has({ tenant, slot, windowStartMs, id }: OwedGroup): Promise<boolean> {
-    if (this.#readsBack) return false;
+    if (this.readsBack) return false;
+    const prefix = windowRange(windowStartMs, id);
+    const names = this.#names.get(nameOf(tenant, slot, windowStartMs));
+    if (names !== undefined) return names.has(hexOf(prefix));
     const day = dayOf(windowStartMs);
     const { period, table } = this.#schema.tableOf(day);
-    const prefix = windowRange(windowStartMs, id);
     const query = { table, hash: groupHash(tenant, day, slot), prefix, limit: 1, strong: true };
     for await (const rows of period.tables.client.query(query, this.#context.signal)) {
       if (rows.some(({ range }) => Buffer.compare(range, prefix) === 0)) return true;
@@ -99,23 +110,30 @@ export class StoredSamples {
     return false;
   }
 
-  /** Groups of a slot that windows from this time were flushed as. None where all is to be read back; damaged ones are left out. */
+  /** Groups of a slot that windows from this time were flushed as. Those with damaged rows are left out; bodies are not looked at. */
   async tallies(tenant: string, slot: Slot, windowStartMs: number): Promise<GroupTally[]> {
-    if (this.#readsBack) return [];
     const day = dayOf(windowStartMs);
     const { period, table } = this.#schema.tableOf(day);
     const query = { table, hash: groupHash(tenant, day, slot), prefix: windowRange(windowStartMs), strong: true };
     const found: GroupTally[] = [];
+    const names = new Set<string>();
     for await (const rows of period.tables.client.query(query, this.#context.signal)) {
       for (const { range, value } of rows) {
         try {
           const { header } = decodeGroupRow(range, value, table);
           found.push({ digest: header.digest, samples: header.sampleCount });
+          names.add(hexOf(range));
         } catch (error) {
           if (!isDamage(error)) throw error;
         }
       }
     }
+    this.#namesKept += 1 + names.size;
+    if (this.#namesKept > NAMES_KEPT_MAX) {
+      this.#names.clear();
+      this.#namesKept = 1 + names.size;
+    }
+    this.#names.set(nameOf(tenant, slot, windowStartMs), names);
     return found;
   }
 
@@ -128,7 +146,7 @@ export class StoredSamples {
     let opened: Promise<OpenSeries[]> | undefined;
     const openOwn = () => (opened ??= this.#openOwn(group));
     const found = await this.#overlapping(group, openOwn);
-    if (!this.#readsBack && found.some(({ replaces }) => replaces.includes(hexOf(group.id)))) return [];
+    if (!this.readsBack && found.some(({ replaces }) => replaces.includes(hexOf(group.id)))) return [];
     if (found.length === 0) return 'whole';
     const own = await openOwn();
     const wanted = new Set(own.map(({ key }) => key));
@@ -218,6 +236,10 @@ export class StoredSamples {
       return [];
     }
   }
+}
+
+function nameOf(tenant: string, slot: Slot, windowStartMs: number): string {
+  return `${windowStartMs} ${hexOf(slot)} ${tenant}`;
 }
 
 /** A series of an opened group. */

@@ -299,7 +299,7 @@ export class Flusher {
     const { shard, sealed, phases, spread } = due;
     const windowStartMs = sealed.window * this.#windowMs;
     for (const arena of sealed.arenas) {
-      for await (const { tenant, metrics } of this.#tenantsOf(shard, arena, only)) {
+      for await (const { tenant, metrics, series } of this.#tenantsOf(shard, arena, only)) {
         const size = { series: sizes.get(tenant) ?? 0, metrics };
         const placement = await this.#placement(due, tenant, size, turns, windowStartMs);
         if (phases[0] === 0) {
@@ -312,7 +312,9 @@ export class Flusher {
         const deleted = await this.#deleted(tenant);
         const kept = new UndeletedSamples(deleted, windowStartMs, windowStartMs + this.#windowMs);
         const wanted: ShardExport = { arena, tenant, placement, ...slots };
-        const owed = stored && kept.areAll ? await this.#owed(shard, wanted, stored, windowStartMs) : undefined;
+        // where all is read back, nothing counts as stored by its row
+        const isTold = stored !== undefined && !stored.readsBack && kept.areAll;
+        const owed = isTold ? await this.#owed(shard, wanted, stored, windowStartMs, series) : undefined;
         if (owed?.size === 0) continue;
         const runs = this.#runs(shard, { ...wanted, only: owed }, kept, fail);
         for await (const { slot, series } of bySlot(runs, fail)) {
@@ -328,9 +330,10 @@ export class Flusher {
     wanted: ShardExport,
     stored: StoredSamples,
     windowStartMs: number,
+    tenantSeries: number,
   ): Promise<ReadonlySet<string> | undefined> {
     try {
-      return await owedSlots(shard, wanted, stored, windowStartMs);
+      return await owedSlots(shard, wanted, stored, windowStartMs, tenantSeries);
     } catch (cause) {
       if (!(cause instanceof AppError && cause.facts.retry)) throw cause;
       throw new StoreUnreadable('groups', { cause });

@@ -10,18 +10,24 @@ import type { ShardExport, ShardRole } from '../shard/shard-messages.ts';
 
 const READS_AT_ONCE = 8;
 
+/** Samples of less than one of so many of the tenant's series are taken out of the head at once: asking would cost more. */
+const FEW_OF = 16;
+
 /**
  * Slots of an export that the store may lack samples of, in hex; undefined: all of them. Who is first finds no groups and asks the shard for
  * no digests.
+ * @param tenantSeries in the shard
  */
 export async function owedSlots(
   shard: Channel<ShardRole>,
   request: ShardExport,
   stored: StoredSamples,
   windowStartMs: number,
+  tenantSeries: number,
 ): Promise<ReadonlySet<string> | undefined> {
   const { tenant } = request;
-  const slots = await shard.call('slots', request);
+  const { slots, series } = await shard.call('slots', request);
+  if (series * FEW_OF < tenantSeries) return undefined;
   const groups = new Map<string, readonly GroupTally[]>();
   await forEachAtOnce([...slots], READS_AT_ONCE, async (slot) => {
     const found = await stored.tallies(tenant, Buffer.from(slot, 'hex'), windowStartMs);

@@ -5,6 +5,7 @@ import { seededRandom } from '../../lib/random.ts';
 import { nextTurn } from '../../lib/turn.ts';
 import { storeErrors } from '../../model/errors-store.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
+import type { SlotSizes } from '../../model/slot-sizes.ts';
 import {
   cluster,
   DAY,
@@ -64,6 +65,40 @@ test('who holds what the store has takes nothing out of its head, in one group o
   assert.deepEqual(await exportsOf(second), { exports: 0, groups: 0 });
   assert.equal((await store.size()).groups, 2);
   assert.deepEqual(await store.read(), [...samples, late].map(textOf).sort());
+});
+
+test('asking by digests reads no more of the store than the groups that are held', async (t) => {
+  /** Reads by holder. */
+  const flushAll = async ({ store, holders }: ReturnType<typeof cluster>, push: (holder: Holder) => Promise<void>) => {
+    const query = t.mock.method(store.tables.client, 'query');
+    const reads: number[] = [];
+    for (const holder of holders) {
+      await push(holder);
+      const before = query.mock.callCount();
+      assert.deepEqual((await holder.flush(true))!.failures, []);
+      reads.push(query.mock.callCount() - before);
+    }
+    query.mock.restore();
+    return reads;
+  };
+  const bounded = (reads: readonly number[], most: readonly number[]) => {
+    for (const [i, count] of reads.entries()) assert.ok(count <= most[i]!, `${reads} reads, at most ${most}`);
+  };
+  const spread = (sizes: SlotSizes) => {
+    const made = cluster(t);
+    for (const each of made.holders) Object.assign(each, { turns: { ...each.turns, sizes: new Map([['t', sizes]]) } });
+    return made;
+  };
+  const wide = spread({ buckets: 256, splits: new Map() });
+  const samples = [...samplesOf(600, 1, 2)];
+  // some 232 slots: three reads of each by the first, one by each other
+  bounded(await flushAll(wide, (holder) => holder.push(samples)), [720, 240, 240]);
+  const late: Sample = { metric: 'm7', series: 0, timeMs: START_MS + 5, value: 7 };
+  bounded(await flushAll(wide, (holder) => holder.push([late])), [8, 4, 4]);
+  const split = spread({ buckets: 1, splits: new Map([['m0', 4096]]) });
+  const few = [...samplesOf(1, 20, 2)];
+  bounded(await flushAll(split, (holder) => holder.push(few)), [65, 24, 24]);
+  bounded(await flushAll(split, (holder) => holder.push([{ ...late, metric: 'm0' }])), [8, 4, 4]);
 });
 
 test('who holds a sample more, or another value, takes its slot out of the head', async (t) => {

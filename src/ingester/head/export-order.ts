@@ -25,6 +25,14 @@ export interface SlotRun {
   readonly refs: Uint32Array;
 }
 
+/** Slots that are due and have samples in an arena. */
+export interface HeldSlots {
+  /** In hex. */
+  readonly slots: ReadonlySet<string>;
+  /** Series with samples in it. */
+  readonly series: number;
+}
+
 /** Slots that are due. */
 export interface ExportedSlots {
   readonly placement: Placement;
@@ -49,13 +57,13 @@ export class ExportOrder {
   }
 
   /**
-   * Refs of a tenant by slot, then metric, then labels: the same series come in the same order, whenever they came here. What has no chunk in the arena is left out by the export. Pauses, so nobody may use refs
-   * again meanwhile (`holdRefs`).
+   * Refs of a tenant that have samples in an arena, by slot, then metric, then labels: the same series come in the same order, whenever they
+   * came here. Pauses, so nobody may use refs again meanwhile (`holdRefs`).
    */
-  async refs(tenant: HeadTenant, slots: ExportedSlots): Promise<Uint32Array> {
+  async refs(tenant: HeadTenant, arena: number, slots: ExportedSlots): Promise<Uint32Array> {
     const runs: SlotRun[] = [];
     const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS });
-    for await (const run of this.runs(tenant, slots, pacer)) {
+    for await (const run of this.runs(tenant, arena, slots, pacer)) {
       runs.push({ ...run, refs: await this.#ordered(run.refs, pacer) });
     }
     runs.sort((a, b) => (a.slot === b.slot ? compareUtf8(a.name, b.name) : a.slot < b.slot ? -1 : 1));
@@ -68,37 +76,36 @@ export class ExportOrder {
     return all;
   }
 
-  /** Refs of the slots that are due, by slot and metric, in no order. Pauses as `refs` does. */
-  async *runs(tenant: HeadTenant, slots: ExportedSlots, pacer: Pacer): AsyncGenerator<SlotRun> {
+  /** Refs with samples in an arena, of the slots that are due, by slot and metric, in no order. Pauses as `refs` does. */
+  async *runs(tenant: HeadTenant, arena: number, slots: ExportedSlots, pacer: Pacer): AsyncGenerator<SlotRun> {
     const due = new DueSlots(tenant.id, slots);
+    const rich = new Set(this.#head.rich.refsOfArena(arena));
     for (const { name, refs, hash } of this.#metrics(tenant)) {
       const parts = slots.placement.splits.get(name);
-      if (parts !== undefined) {
-        for (const [part, of] of (await this.#parts(refs.slice(), parts, pacer)).entries()) {
-          if (of.length === 0) continue;
-          const slot = due.part(name, parts, part);
-          if (slot !== undefined) yield { slot, name, refs: of };
-        }
-        continue;
+      const slot = parts === undefined ? due.bucket(hash) : undefined;
+      if (parts === undefined && slot === undefined) continue;
+      const held = await this.#ofArena(refs.slice(), arena, rich, pacer);
+      if (held.length === 0) continue;
+      if (slot !== undefined) yield { slot, name, refs: held };
+      if (parts === undefined) continue;
+      for (const [part, of] of (await this.#parts(held, parts, pacer)).entries()) {
+        if (of.length === 0) continue;
+        const partSlot = due.part(name, parts, part);
+        if (partSlot !== undefined) yield { slot: partSlot, name, refs: of };
       }
-      const slot = due.bucket(hash);
-      if (slot !== undefined) yield { slot, name, refs: refs.slice() };
     }
   }
 
-  /** Slots that are due and may have series, in hex: all parts of a metric that is split count. */
-  slots(tenant: HeadTenant, slots: ExportedSlots): ReadonlySet<string> {
-    const due = new DueSlots(tenant.id, slots);
+  /** Slots that an export would have. Pauses as `refs` does. */
+  async slots(tenant: HeadTenant, arena: number, slots: ExportedSlots): Promise<HeldSlots> {
+    const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS });
     const found = new Set<string>();
-    const add = (slot: string | undefined) => {
-      if (slot !== undefined) found.add(slot);
-    };
-    for (const { name, hash } of this.#metrics(tenant)) {
-      const parts = slots.placement.splits.get(name);
-      if (parts === undefined) add(due.bucket(hash));
-      else for (let part = 0; part < parts; part++) add(due.part(name, parts, part));
+    let series = 0;
+    for await (const { slot, refs } of this.runs(tenant, arena, slots, pacer)) {
+      found.add(slot);
+      series += refs.length;
     }
-    return found;
+    return { slots: found, series };
   }
 
   /** The tenant's metrics as they are now: names, refs, hashes of names. */
@@ -171,6 +178,25 @@ export class ExportOrder {
 
   #take(at: number, out: Uint32Array): void {
     out.set(new Uint32Array(this.#head.kernel.u8.buffer, at, out.length));
+  }
+
+  /** Those that have samples in an arena. @param rich those that have some aside, which the kernel does not know */
+  async #ofArena(refs: Uint32Array, arena: number, rich: ReadonlySet<number>, pacer: Pacer): Promise<Uint32Array> {
+    const { kernel } = this.#head;
+    let kept = 0;
+    for (let from = 0; from < refs.length; from += BATCH) {
+      const batch = refs.subarray(from, from + BATCH);
+      const at = this.#scratch.ensure(8 * BATCH);
+      new Uint32Array(kernel.u8.buffer, at, batch.length).set(batch);
+      const marksAt = at + 4 * BATCH;
+      kernel.exports.markOfArena(at, batch.length, arena, marksAt);
+      for (const [i, mark] of new Uint32Array(kernel.u8.buffer, marksAt, batch.length).entries()) {
+        const ref = batch[i]!;
+        if (mark !== 0 || rich.has(ref)) refs[kept++] = ref;
+      }
+      await pacer.step();
+    }
+    return refs.subarray(0, kept);
   }
 
   /** The series of a metric by part. */

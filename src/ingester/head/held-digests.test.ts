@@ -9,6 +9,7 @@ import { canonicalSeries } from '../../chunkstore/canonical-series.ts';
 import { PLACEMENT_DEFAULT, type Placement, slotOf } from '../../chunkstore/placement.ts';
 import { connectInThread } from '../../kit/thread/channel.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
+import { Pacer } from '../../lib/pacer.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { encodeLabels } from '../../model/canonical.ts';
 import { Labels } from '../../model/labels.ts';
@@ -128,12 +129,40 @@ test('digests of what a head holds are those of the groups that it would be writ
     assert.ok(expected.length > 0);
     assert.deepEqual(bySlot(await channel.call('digests', request)), expected);
     const found = await channel.call('slots', request);
-    for (const { slot } of expected) assert.ok(found.has(slot));
+    assert.deepEqual(
+      [...found.slots].sort(),
+      expected.map(({ slot }) => slot),
+    );
+    if (slots === ALL) assert.equal(found.series, 600);
     const only = new Set(expected.slice(0, 1).map(({ slot }) => slot));
     assert.deepEqual(bySlot(await channel.call('digests', { ...request, only })), expected.slice(0, 1));
     assert.deepEqual(await encoded(channel, { ...request, only }), expected.slice(0, 1));
   }
   assert.deepEqual(await channel.call('digests', { arena: 1, tenant: 'nobody', ...ALL }), []);
+  const late = await channel.call('slots', { arena: arenaOf(START_MS + HOUR_MS), tenant: 't', ...ALL });
+  assert.equal(late.series, 1);
+});
+
+test('series of many samples do not hold the shard for longer', async (t) => {
+  const stepsOf = async (samples: number) => {
+    const { channel, push, arenaOf } = await shardOf(t);
+    const each = Array.from({ length: samples }, (_, k) => [START_MS + k, k] as const);
+    for (let i = 0; i < 40; i++) await push([{ labels: { __name__: 'm', host: `h${i}` }, samples: each }]);
+    const step = t.mock.method(Pacer.prototype, 'step');
+    const request = { arena: arenaOf(START_MS), tenant: 't', ...ALL };
+    const told = await channel.call('digests', request);
+    step.mock.restore();
+    assert.deepEqual(
+      told.map((slot) => slot.samples),
+      [40 * samples],
+    );
+    assert.deepEqual(bySlot(told), await encoded(channel, request));
+    return step.mock.callCount();
+  };
+  const few = await stepsOf(10);
+  const many = await stepsOf(8_000);
+  // of some 65,536 samples each
+  assert.ok(many >= few + 4, `${few} and ${many} pieces`);
 });
 
 test('slots with histograms, start timestamps, late samples or very many are not told; others are', async (t) => {
@@ -158,6 +187,7 @@ test('slots with histograms, start timestamps, late samples or very many are not
     const oddSlot = Buffer.from(slotOf(SPREAD, encodeLabels(Labels.of(labels)))).toString('hex');
     const expected = (await encoded(channel, request)).filter(({ slot }) => odd === 'none' || slot !== oddSlot);
     assert.deepEqual(bySlot(await channel.call('digests', request)), expected, odd);
+    if (odd !== 'none') assert.ok((await channel.call('slots', request)).slots.has(oddSlot), odd);
     assert.ok(expected.length > 5);
   }
 });

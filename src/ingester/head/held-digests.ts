@@ -8,8 +8,9 @@ import type { HeadTenant } from './tenant-index.ts';
 
 /** For how long at a time the shard's thread may be held up. */
 const SLICE_MS = 8;
-/** Series in one call of the kernel. */
+/** Series in one call of the kernel, and their samples and bytes / 4: about a millisecond of work. */
 const BATCH = 256;
+const COST_MAX = 65_536;
 /** A series of more samples or bytes in one window is not told. */
 const SAMPLES_MAX = 16_384;
 const SLICE_BYTES = 512 * 1024;
@@ -54,10 +55,12 @@ export class HeldDigests {
     const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS });
     /** Sums by slot; undefined where it cannot be told. */
     const sums = new Map<string, Uint8Array | undefined>();
-    for await (const { slot, refs } of this.#order.runs(tenant, slots, pacer)) {
+    for await (const { slot, refs } of this.#order.runs(tenant, arena, slots, pacer)) {
       let sum = sums.has(slot) ? sums.get(slot) : new Uint8Array(SUM_BYTES);
-      for (let from = 0; from < refs.length && sum !== undefined; from += BATCH) {
-        sum = this.#add(refs.subarray(from, from + BATCH), arena, sum);
+      for (let from = 0; from < refs.length && sum !== undefined; ) {
+        const told = this.#add(refs.subarray(from, from + BATCH), arena, sum);
+        sum = told?.sum;
+        from += told?.series ?? 0;
         await pacer.step();
       }
       sums.set(slot, sum);
@@ -71,8 +74,15 @@ export class HeldDigests {
     return told;
   }
 
-  /** The sum with some series; undefined where one of them cannot be told. Nothing of it stays in the kernel. */
-  #add(refs: Uint32Array, arena: number, sum: Uint8Array): Uint8Array | undefined {
+  /**
+   * The sum with the first of some series, and how many these are; undefined where one of all cannot be told. Nothing of it stays in the
+   * kernel.
+   */
+  #add(
+    refs: Uint32Array,
+    arena: number,
+    sum: Uint8Array,
+  ): { readonly sum: Uint8Array; readonly series: number } | undefined {
     const { kernel, rich } = this.#head;
     for (const ref of refs) if (rich.has(ref)) return undefined;
     const refsAt = this.#refs.ensure(4 * BATCH);
@@ -81,7 +91,7 @@ export class HeldDigests {
     const at = this.#sum.put(sum);
     new Uint32Array(kernel.u8.buffer, refsAt, refs.length).set(refs);
     const { heldDigest } = kernel.exports;
-    const told = heldDigest(refsAt, refs.length, arena, slice, SLICE_BYTES, columns, SAMPLES_MAX, at);
-    return told < refs.length ? undefined : kernel.u8.slice(at, at + SUM_BYTES);
+    const series = heldDigest(refsAt, refs.length, arena, slice, SLICE_BYTES, columns, SAMPLES_MAX, COST_MAX, at);
+    return series === 0 ? undefined : { sum: kernel.u8.slice(at, at + SUM_BYTES), series };
   }
 }

@@ -13,7 +13,7 @@ import type { LoopState } from '../../kit/service/loops.ts';
 import type { CallContext, Channel, Transferred } from '../../kit/thread/channel.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import type { SeriesTally } from '../../model/series-tally.ts';
-import type { ExportedSlots } from '../head/export-order.ts';
+import type { ExportedSlots, HeldSlots } from '../head/export-order.ts';
 import type { HeadMemory, KeptSelect } from '../head/head-reader.ts';
 import type { HeldDigest } from '../head/held-digests.ts';
 import type { ShardStats } from './shard.ts';
@@ -102,8 +102,8 @@ export type ShardRole = {
   held(request: Record<string, never>): readonly UnflushedWindow[];
   /** Answered in slices, as `select` is. */
   export(request: ShardExport): Promise<Transferred<ShardSlice>>;
-  /** Slots that an export may have, in hex. */
-  slots(request: ShardExport): ReadonlySet<string>;
+  /** Slots that an export would have. */
+  slots(request: ShardExport): Promise<HeldSlots>;
   /** Digests of what an export would have, by slot; slots that cannot be told are left out. */
   digests(request: ShardExport): Promise<readonly HeldDigest[]>;
   /** Indexes of the tenants that have chunks in an arena: they stay theirs until it is dropped. */

@@ -334,7 +334,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
       exporting++;
       hold();
       try {
-        const refs = tenant === undefined ? new Uint32Array(0) : await exportOrder.refs(tenant, slots);
+        const refs = tenant === undefined ? new Uint32Array(0) : await exportOrder.refs(tenant, arena, slots);
         return slice(++lastCursor, {
           startMs: -9.2e18,
           endMs: 9.2e18,
@@ -350,10 +350,18 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
         hold();
       }
     },
-    slots({ tenant: id, ...slots }) {
+    async slots({ arena, tenant: id, ...slots }) {
       mustBeReady();
       const tenant = head.tenant(id);
-      return tenant === undefined ? new Set() : exportOrder.slots(tenant, slots);
+      if (tenant === undefined) return { slots: new Set(), series: 0 };
+      exporting++;
+      hold();
+      try {
+        return await exportOrder.slots(tenant, arena, slots);
+      } finally {
+        exporting--;
+        hold();
+      }
     },
     async digests({ arena, tenant: id, ...slots }) {
       mustBeReady();
