@@ -46,17 +46,42 @@ test('a block of the same bytes is the one of before, of each tenant by itself',
   ]);
 });
 
-test('blocks that nobody asked for lately are let go when there are too many series', () => {
-  const kept = new KeptLabelBlocks(5);
+const ROOM = 40_000;
+const filler = (i: number) => block(`${i}`, 'x'.repeat(1000));
+
+test('blocks that nobody asked for lately are let go when they take too many bytes', () => {
+  const kept = new KeptLabelBlocks(ROOM);
   const first = kept.of('t', block('a', 'b'));
   const second = kept.of('t', block('bb', 'cc'));
-  assert.equal(kept.of('t', block('a', 'b')), first);
-  kept.of('t', block('ccc', 'ddd'));
-  assert.equal(kept.of('t', block('a', 'b')), first);
+  for (let i = 0; i < 30; i++) {
+    kept.of('t', filler(i));
+    assert.equal(kept.of('t', block('a', 'b')), first);
+    assert.ok(kept.bytes <= ROOM, `${kept.bytes} bytes`);
+  }
   assert.notEqual(kept.of('t', block('bb', 'cc')), second);
-  // one that is larger than all may be together
-  const hosts = ['1', '2', '3', '4', '5', '6'];
-  assert.notEqual(kept.of('t', block(...hosts)), kept.of('t', block(...hosts)));
+});
+
+test('few series with long labels take as much as many others, and what is too large is not kept', () => {
+  const kept = new KeptLabelBlocks();
+  for (let i = 0; i < 100; i++) kept.of('t', block(...Array.from({ length: 10 }, (_, k) => `${i} ${k} `.repeat(2000))));
+  assert.ok(kept.bytes > 6 * 2 ** 20 && kept.bytes <= 12 * 2 ** 20, `${kept.bytes} bytes`);
+  const large = block('x'.repeat(260 * 1024));
+  assert.notEqual(kept.of('t', large), kept.of('t', large));
+  // a long text that many series have is one symbol of the block, and in each of their keys
+  const shared = block(...Array.from({ length: 10 }, () => 'x'.repeat(5000)));
+  const own = new KeptLabelBlocks();
+  own.of('t', shared);
+  assert.ok(own.bytes > 50_000, `${own.bytes} bytes`);
+});
+
+test('a tenant has what others leave free, and takes nothing from one that has less than its share', () => {
+  const kept = new KeptLabelBlocks(ROOM);
+  const small = kept.of('small', block('a', 'b'));
+  const own = Array.from({ length: 4 }, (_, i) => kept.of('large', filler(i)));
+  assert.ok(kept.bytes > ROOM / 2);
+  for (const [i, each] of own.entries()) assert.equal(kept.of('large', filler(i)), each);
+  for (let i = 10; i < 60; i++) kept.of('large', filler(i));
+  assert.equal(kept.of('small', block('a', 'b')), small);
 });
 
 test('series have the same labels on each day, made once for a tenant', async () => {

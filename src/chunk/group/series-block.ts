@@ -234,6 +234,21 @@ export class LabelBlock {
     return out.done();
   }
 
+  /** Bytes that the labels of all series take, spelt for each of them. */
+  labelBytesOfAll(): number {
+    const bytesOf = (symbol: number) => (symbol === 0 ? 0 : this.#symbolEnds[symbol]! - this.#symbolEnds[symbol - 1]!);
+    let bytes = 0;
+    for (const { count, columns } of this.sections) {
+      for (const column of columns) {
+        bytes += count * bytesOf(column.name);
+        const { dictionary, indexes } = column;
+        if (indexes === undefined) bytes += count * bytesOf(dictionary[0]!);
+        else for (const index of indexes) bytes += bytesOf(dictionary[index]!);
+      }
+    }
+    return bytes;
+  }
+
   /** name, value, … of the series at `index` of the section: what `Labels.fromSortedPairs` takes. */
   pairs(section: Section, index: number): string[] {
     const pairs: string[] = [];
