@@ -19,16 +19,16 @@ for (const [name, make] of Object.entries<() => { clock: Clock; elapse: Elapse }
     const { clock, elapse } = make();
     const startMs = clock.monotonicMs();
     const seen: string[] = [];
-    const every = clock.every(30, () => seen.push('every'));
-    after(clock, 45, () => seen.push('after'));
-    after(clock, 10, () => seen.push('never')).cancel();
-    const slept = clock.sleep(70).then(() => seen.push('slept'));
-    await elapse(80);
+    const every = clock.every(150, () => seen.push('every'));
+    after(clock, 225, () => seen.push('after'));
+    after(clock, 50, () => seen.push('never')).cancel();
+    const slept = clock.sleep(350).then(() => seen.push('slept'));
+    await elapse(400);
     await slept;
     every.cancel();
-    await elapse(40);
+    await elapse(200);
     assert.deepEqual(seen, ['every', 'after', 'every', 'slept']);
-    assert.ok(clock.monotonicMs() - startMs >= 115);
+    assert.ok(clock.monotonicMs() - startMs >= 590);
   });
 
   test(`${name}: an abort ends a sleep with its reason, before it and in it`, async () => {

@@ -149,7 +149,7 @@ function growing() {
 
 test('a worker more comes when a call takes long, and is used when it is ready', async () => {
   const { pool, seen, clock, spareReady } = growing();
-  const long = pool.call('work', 60);
+  const long = pool.call('work', 500);
   spareReady.resolve();
   await pool.call('work', 1);
   assert.deepEqual(seen, [0, 0], 'no call has taken long');
@@ -165,7 +165,7 @@ test('a worker more comes when a call takes long, and is used when it is ready',
 test('a worker that came for a long call of the process itself goes when there is nothing to do', async () => {
   const { pool, ended, clock, spareReady } = growing();
   spareReady.resolve();
-  const long = pool.call('work', 60);
+  const long = pool.call('work', 500);
   await pool.call('work', 1);
   clock.set(150);
   await pool.call('work', 1);
@@ -178,7 +178,7 @@ test('a worker that came for a long call of the process itself goes when there i
 
 test('soon after the first call there is a worker more than was needed, but it is not waited for', async () => {
   const { pool, seen, clock, spareReady } = growing();
-  const long = pool.call('work', 60, { tenant: 't' });
+  const long = pool.call('work', 500, { tenant: 't' });
   await clock.advance(5000);
   await pool.call('work', 1, { tenant: 't' });
   await pool.call('work', 1, { tenant: 't' });
@@ -194,7 +194,7 @@ test('soon after the first call there is a worker more than was needed, but it i
 test('the process itself asks without a worker more', async () => {
   const { pool, seen, clock, spareReady } = growing();
   spareReady.resolve();
-  const long = pool.call('work', 60);
+  const long = pool.call('work', 500);
   await clock.advance(5000);
   await spareReady.promise;
   await pool.call('work', 1, { tenant: 't' });
@@ -207,7 +207,7 @@ test('no worker more comes for calls in the background, however long they take',
   const { pool, seen, clock, spareReady } = growing();
   spareReady.resolve();
   const background = { tenant: 't', inBackground: true };
-  const long = pool.call('work', 60, background);
+  const long = pool.call('work', 500, background);
   await clock.advance(5000);
   await pool.call('work', 1, background);
   await spareReady.promise;
