@@ -5,7 +5,7 @@ import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { HeadSelect, HeadSlice } from '../../contract/ingester.ts';
 import type { QueryRunner } from '../../contract/query.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
-import { DirectReads } from '../../ingester/shard/direct-reads.ts';
+import { type DirectMiss, DirectReads } from '../../ingester/shard/direct-reads.ts';
 import { ShardsClient } from '../../ingester/shard/shard-client.ts';
 import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
 import { withTrace } from '../../kit/observe/trace.ts';
@@ -14,36 +14,45 @@ import { IdleCollector } from '../../kit/thread/idle-collector.ts';
 import { Link } from '../../kit/thread/link.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { systemRandom } from '../../lib/random.ts';
+import { SharedRoom } from '../../lib/shared-room.ts';
 import type { Turns } from '../../lib/turns.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import type { Engine } from '../../promql/engine.ts';
 import { AskedMetrics } from '../../querier/asked-metrics.ts';
-import { OneByOne } from '../../querier/direct/one-by-one.ts';
+import { OneByOne, WorkMeter } from '../../querier/direct/one-by-one.ts';
 import { listPlainTombstones } from '../../querier/direct/plain-tombstones.ts';
 import { isSmallExpr, windowMsMaxOf } from '../../querier/direct/small-expr.ts';
 import { NotSmall, SmallQueryable } from '../../querier/direct/small-queryable.ts';
 import { Querier, querierEngine } from '../../querier/querier.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
 import type { Worked } from '../../querier/service.ts';
+import type { QueryContext, SelectRequest } from '../../storage/queryable.ts';
 import type { QueryWorkerData } from './query-role.ts';
 import type { ShardHost } from './shard-thread-role.ts';
 
-/** Bytes of all samples that a selector finds, as they are packed. */
-const FOUND_BYTES_MAX = 32 * 1024;
+/** Reads of the heads' memory in this thread, which must not be held up: the bounds of all selectors of one moment together. */
+const READS = { waits: false, seriesMax: 100, bytesMax: 32 * 1024, chunksMax: 400, triesMax: 1 };
 /** Turns of others in a query: each comes after some 10 ms of work. */
 const TURNS_MAX = 4;
 const ROW_BYTES = 2 * 2 ** 20;
 const ROW_CACHE_BYTES = 4 * 2 ** 20;
-/** Reads of the store's lists within a second. */
+/** Reads of the store's lists within a second; a tenant has three times what it leaves free. */
 const LOOKS_A_SECOND = 20;
 
 /** Outcome of a query that was tried. */
 export interface DirectAnswer {
   /** Undefined where a query thread has to answer: it is not small, or an error. */
   readonly worked: Worked<ApiResponse> | undefined;
-  /** CPU time of this thread, from when samples were there. */
-  readonly usedMs: number;
+  /** Whether that is for want of turns only. */
+  readonly isCrowded: boolean;
+}
+
+/** A tenant's use of this thread. */
+export interface DirectUse {
+  /** Whether the tenant has something left of what it may use. */
+  readonly mayWork: () => boolean;
+  readonly worked: (usedMs: number) => void;
 }
 
 export type DirectData = Pick<
@@ -58,9 +67,13 @@ class SmallShards extends ShardsClient {
     if (slices === undefined) return undefined;
     let bytes = 0;
     for (const slice of slices) bytes += slice.bytes.length;
-    if (bytes <= FOUND_BYTES_MAX) return slices;
+    if (bytes <= READS.bytesMax) return slices;
     for (const { giveBack } of slices) giveBack?.();
     return undefined;
+  }
+
+  protected override refusalOf(miss: DirectMiss): Error | undefined {
+    return miss === 'too large' ? new NotSmall() : undefined;
   }
 }
 
@@ -76,7 +89,7 @@ export class DirectQuerier {
   readonly #windowMsMax: number;
   readonly #gone = Promise.withResolvers<void>();
   readonly #ports: { close(): void }[] = [];
-  #looks = 0;
+  #looks = new SharedRoom(LOOKS_A_SECOND);
   #looksSinceMs = Number.NEGATIVE_INFINITY;
 
   private constructor(data: DirectData, store: OpenedStore, shards: ShardHost, clock: Clock) {
@@ -85,7 +98,7 @@ export class DirectQuerier {
     this.#status = { ...data.status, headStats: async () => undefined };
     this.#clock = clock;
     this.#store = store;
-    this.#turns = new OneByOne(clock, threadCpuMs);
+    this.#turns = new OneByOne(clock);
     this.#engine = querierEngine(data.config, new KernelRows(ROW_BYTES));
     this.#asked = new AskedMetrics(this.#engine.parsed);
     const ways: { readonly link: Link<ShardRole>; readonly direct: DirectReads }[] = [];
@@ -103,8 +116,7 @@ export class DirectQuerier {
         this.#ports.push(port);
         const link = new Link(new Channel<ShardRole>(port));
         const range = new HeldRange(held);
-        // this thread must not be held up
-        const direct = new DirectReads(range, { waits: false });
+        const direct = new DirectReads(range, READS);
         ways.push({ link, direct });
         readDirectly(link, direct);
         return { channel: link, held: range, direct };
@@ -124,7 +136,7 @@ export class DirectQuerier {
       clock,
       random: systemRandom,
       listTombstones: listPlainTombstones,
-      evaluation: { begin: () => ({ turn: fewTurns(clock), end() {} }) },
+      evaluation: { begin: () => ({ turn: fewTurns(clock, this.#turns), end() {} }) },
     });
   }
 
@@ -132,30 +144,43 @@ export class DirectQuerier {
     return new DirectQuerier(data, await openStore(data.store, clock), shards, clock);
   }
 
-  async handle(request: ApiRequest, limits: JoinedLimits, signal: AbortSignal): Promise<DirectAnswer> {
+  /** @param worked told of the CPU time of this thread when it is over, however it ends */
+  async handle(
+    request: ApiRequest,
+    limits: JoinedLimits,
+    signal: AbortSignal,
+    { mayWork, worked }: DirectUse,
+  ): Promise<DirectAnswer> {
     const { tenant, trace, params } = request;
+    const meter = new WorkMeter(threadCpuMs);
+    meter.go();
     const { over, ...sources } = this.#querier.sources(tenant, limits);
-    const queryable = new SmallQueryable(sources.queryable(tenant), this.#turns, (...asked) =>
-      this.#look(tenant, ...asked),
-    );
-    const startedMs = this.#clock.monotonicMs();
+    const queryable = new SmallQueryable({
+      inner: sources.queryable(tenant),
+      turns: this.#turns,
+      meter,
+      look: (...asked) => this.#look(tenant, ...asked),
+      mayWork,
+    });
     const api = new PromApi({
       ...sources,
       queries: this.#runnerOver(over(queryable)),
       queryable: () => queryable,
       status: this.#status,
     });
-    let usedMs = 0;
-    const answer = await withTrace(trace, () => api.handle(request, signal)).finally(() => {
-      usedMs = queryable.leave();
-    });
-    if (answer.status !== 200 || answer.parts !== undefined) {
-      await answer.parts?.[Symbol.asyncIterator]().return?.();
-      return { worked: undefined, usedMs };
+    try {
+      const answer = await withTrace(trace, () => api.handle(request, signal));
+      if (answer.status !== 200 || answer.parts !== undefined) {
+        await answer.parts?.[Symbol.asyncIterator]().return?.();
+        return { worked: undefined, isCrowded: queryable.isCrowded };
+      }
+      const metrics = await this.#asked.of(params.find(([name]) => name === 'query')?.[1] ?? '', NO_TURNS);
+      // what it waited for others is none of its work
+      return { worked: { answer, cache: undefined, metrics, workedMs: meter.usedMs }, isCrowded: false };
+    } finally {
+      queryable.end();
+      worked(meter.usedMs);
     }
-    const workedMs = this.#clock.monotonicMs() - startedMs;
-    const metrics = await this.#asked.of(params.find(([name]) => name === 'query')?.[1] ?? '', NO_TURNS);
-    return { worked: { answer, cache: undefined, metrics, workedMs }, usedMs };
   }
 
   /** Instants alone, whose expression is small. */
@@ -171,15 +196,16 @@ export class DirectQuerier {
     };
   }
 
-  async #look(...asked: Parameters<Querier['lookAtStore']>): Promise<void> {
+  /** @returns false where the tenant has looked too often within a second */
+  async #look(tenant: string, request: SelectRequest, context: QueryContext): Promise<boolean> {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#looksSinceMs >= 1000) {
       this.#looksSinceMs = nowMs;
-      this.#looks = 0;
+      this.#looks = new SharedRoom(LOOKS_A_SECOND);
     }
-    if (this.#looks >= LOOKS_A_SECOND) throw new NotSmall();
-    this.#looks++;
-    await this.#querier.lookAtStore(...asked);
+    if (!this.#looks.take(tenant, 1)) return false;
+    await this.#querier.lookAtStore(tenant, request, context);
+    return true;
   }
 
   async close(): Promise<void> {
@@ -200,11 +226,12 @@ function threadCpuMs(): number {
 }
 
 /** Lets others run some times; what takes longer is not small. */
-function fewTurns(clock: Pick<Clock, 'turn'>): () => Promise<void> {
+function fewTurns(clock: Pick<Clock, 'turn'>, evaluations: OneByOne): () => Promise<void> {
   let turns = 0;
   return async () => {
     if (++turns > TURNS_MAX) throw new NotSmall();
     await clock.turn();
+    evaluations.goOn();
   };
 }
 

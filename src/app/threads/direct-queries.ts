@@ -23,10 +23,12 @@ export interface DirectQueriesOptions {
   readonly clock: Clock;
 }
 
-/** CPU time within a second, from when samples are there. */
+/** CPU time within a second. */
 const WORK_MS_MAX = 500;
-/** CPU time after which a query took long. */
+/** CPU time after which a query took long, and that one is thought to take that was not tried yet. */
 const USED_MS_MAX = 2;
+/** CPU time that is kept for a query at most: what took long once is tried again. */
+const RESERVED_MS_MAX = 20;
 /** Answers of more bytes are not those of small queries. */
 const ANSWER_BYTES_MAX = 32 * 1024;
 /** Small queries of before, at which the engine is loaded into this thread. */
@@ -104,16 +106,38 @@ export class DirectQueries implements QueryWorkers, Service {
     const querier = this.#querier;
     if (querier === undefined) return this.#open();
     const { tenant } = request;
-    if (!this.#shares.mayWork(tenant) || !this.#room.take(tenant, 1)) return undefined;
+    const reservedMs = Math.min(this.#known.lastMs(key) ?? USED_MS_MAX, RESERVED_MS_MAX);
+    if (!this.#shares.reserve(tenant, reservedMs)) return this.#left('no share');
+    if (!this.#room.take(tenant, 1)) {
+      this.#shares.settle(tenant, reservedMs, 0);
+      return this.#left('no place');
+    }
+    let usedMs = 0;
+    let outcome: 'small' | 'not small' | undefined;
+    const use = {
+      mayWork: () => this.#shares.mayWork(tenant),
+      worked: (ms: number) => {
+        usedMs = ms;
+      },
+    };
     try {
-      const { worked, usedMs } = await querier.handle(request, limits, signal);
-      this.#shares.worked(tenant, usedMs);
+      const { worked, isCrowded } = await querier.handle(request, limits, signal, use);
+      if (isCrowded) return this.#left('no turn');
+      outcome = worked === undefined ? 'not small' : 'small';
       this.#metrics.queries.inc({ result: worked === undefined ? 'handed on' : 'answered' });
-      this.#known.tried(key, worked === undefined ? 'not small' : usedMs > USED_MS_MAX ? 'long' : 'small');
       return worked;
     } finally {
+      // who goes away has used it all the same
       this.#room.give(tenant, 1);
+      this.#shares.settle(tenant, reservedMs, usedMs);
+      this.#known.took(key, usedMs);
+      if (outcome !== 'not small' && usedMs > USED_MS_MAX) this.#known.tried(key, 'long');
+      else if (outcome !== undefined) this.#known.tried(key, outcome);
     }
+  }
+
+  #left(result: 'no share' | 'no place' | 'no turn'): undefined {
+    this.#metrics.queries.inc({ result });
   }
 
   /** Loads the engine once small queries are asked again and again: a thread that has it takes some megabytes more. */

@@ -46,14 +46,25 @@ test('one that takes long now and then is tried on, one that mostly does is not'
 
 test('there are a bounded number, and those tried last stay', () => {
   const { queries } = known();
-  queries.see('first');
-  queries.see('second');
+  queries.see('t first');
+  queries.see('t second');
   for (let i = 0; i < 2_047; i++) {
-    queries.mayTry('first');
-    queries.see(`q${i}`);
+    queries.mayTry('t first');
+    queries.see(`t q${i}`);
   }
-  assert.equal(queries.mayTry('first'), true);
-  assert.equal(queries.mayTry('second'), false);
+  assert.equal(queries.mayTry('t first'), true);
+  assert.equal(queries.mayTry('t second'), false);
+});
+
+test('a tenant that asks many leaves those of others', () => {
+  const { queries } = known();
+  queries.see('other up');
+  for (let i = 0; i < 5_000; i++) queries.see(`flood q${i}`);
+  assert.equal(queries.mayTry('other up'), true);
+  assert.equal(queries.mayTry('flood q4999'), true);
+  assert.equal(queries.mayTry('flood q1'), false);
+  for (let i = 0; i < 300; i++) queries.see(`other q${i}`);
+  assert.equal(queries.mayTry('other q299'), true);
 });
 
 test('only short instant queries of one tenant have a key, and no tenant has that of another', () => {
@@ -72,5 +83,16 @@ test('only short instant queries of one tenant have a key, and no tenant has tha
   assert.equal(keyOf('/api/v1/query', 'a', ''), undefined);
   assert.equal(keyOf('/api/v1/query', 'a', 'u'.repeat(513)), undefined);
   assert.equal(keyOf('/api/v1/query', 'a', 'up', 16), undefined);
+  assert.equal(
+    queries.keyOf({
+      path: '/api/v1/query',
+      tenant: 'a',
+      params: [
+        ['query', 'up'],
+        ['partial_response', ''],
+      ],
+    }),
+    undefined,
+  );
   assert.equal(keyOf('/api/v1/query', 'a', 'up', 1, 'x'.repeat(513)), undefined);
 });

@@ -1,4 +1,5 @@
 import type { ApiRequest } from '../../contract/api.ts';
+import { SharedRoom } from '../../lib/shared-room.ts';
 import { TENANT_SEPARATOR } from '../../model/tenants.ts';
 
 export const SMALL_PATH = '/api/v1/query';
@@ -6,6 +7,7 @@ export const SMALL_CHARS_MAX = 512;
 const PARAMS_MAX = 16;
 /** Characters of all other parameters' values. */
 const OTHER_CHARS_MAX = 512;
+/** Queries that are known; a tenant has three times what it leaves free. */
 const KNOWN_MAX = 2_048;
 /** Time for which a query that was not small is left to query threads. */
 const REFUSED_MS = 30_000;
@@ -18,6 +20,8 @@ interface Known {
   fromMs: number;
   /** Times that it took long, less those since that it did not. */
   long: number;
+  /** CPU time that it took last; undefined: it was not tried yet. */
+  lastMs: number | undefined;
 }
 
 /** Instant queries that were answered before, and of which who parsed them said that they are small: only these are tried, or parsed, outside of query threads. */
@@ -25,6 +29,7 @@ export class KnownQueries {
   readonly #nowMs: () => number;
   /** The one tried last is last. */
   readonly #known = new Map<string, Known>();
+  readonly #room = new SharedRoom(KNOWN_MAX);
 
   /** @param nowMs a monotonic clock */
   constructor(nowMs: () => number) {
@@ -37,7 +42,11 @@ export class KnownQueries {
     const query = params.find(([name]) => name === 'query')?.[1] ?? '';
     if (query === '' || query.length > SMALL_CHARS_MAX) return undefined;
     let others = -query.length;
-    for (const [, value] of params) others += value.length;
+    for (const [name, value] of params) {
+      // what may be incomplete is asked of the shards
+      if (name === 'partial_response') return undefined;
+      others += value.length;
+    }
     return others > OTHER_CHARS_MAX ? undefined : `${tenant} ${query}`;
   }
 
@@ -53,8 +62,29 @@ export class KnownQueries {
   /** It was answered by a query thread, as one whose expression is small. */
   see(key: string): void {
     if (this.#known.has(key)) return;
-    this.#known.set(key, { fromMs: Number.NEGATIVE_INFINITY, long: 0 });
-    if (this.#known.size > KNOWN_MAX) this.#known.delete(this.#known.keys().next().value!);
+    this.#makeRoom(tenantOf(key));
+    this.#known.set(key, { fromMs: Number.NEGATIVE_INFINITY, long: 0, lastMs: undefined });
+  }
+
+  /** Room for one more of a tenant, instead of its oldest ones where it has its share. */
+  #makeRoom(tenant: string): void {
+    while (!this.#room.take(tenant, 1)) {
+      const keys = this.#known.keys();
+      const oldest = this.#room.heldBy(tenant) > 0 ? keys.find((key) => tenantOf(key) === tenant) : keys.next().value;
+      if (oldest === undefined) return;
+      this.#known.delete(oldest);
+      this.#room.give(tenantOf(oldest), 1);
+    }
+  }
+
+  /** CPU time that it took last; undefined: it was not tried yet. */
+  lastMs(key: string): number | undefined {
+    return this.#known.get(key)?.lastMs;
+  }
+
+  took(key: string, ms: number): void {
+    const known = this.#known.get(key);
+    if (known !== undefined) known.lastMs = ms;
   }
 
   /** It was tried: what is not small is left to query threads for a while. */
@@ -66,4 +96,8 @@ export class KnownQueries {
     known.long = 0;
     known.fromMs = this.#nowMs() + REFUSED_MS;
   }
+}
+
+function tenantOf(key: string): string {
+  return key.slice(0, key.indexOf(' '));
 }
