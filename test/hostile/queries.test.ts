@@ -153,6 +153,25 @@ const EVIL = [
   '(?i)(?:[a-z]{1,3}[0-9]?){300}!',
 ];
 
+test('small queries whose expressions take long to compile, asked again and again', () =>
+  withVictim(server, async () => {
+    // the thread that has the connections may evaluate what was asked before: not even to find out that it is not small
+    for (let i = 0; i < 60; i++) await query('absent(evil_none)');
+    // a text of its own each time: what was compiled is kept
+    const hard = (to: number) => {
+      const own = longText(6);
+      const matchers = Array.from({ length: 12 }, (_, i) => `x${i}=~"(\\\\p{L}{1,10}){1,${to - i}}${own}"`);
+      return `absent(up{${matchers.join(', ')}})`;
+    };
+    for (const to of [100, 88]) {
+      const expr = hard(to);
+      for (let i = 0; i < 3; i++) {
+        const { status, text } = await query(expr);
+        assert.equal(status, 200, text);
+      }
+    }
+  }));
+
 test('expressions that take long to match, until the time is up', () =>
   withVictim(server, async () => {
     const asked = EVIL.flatMap((pattern) =>

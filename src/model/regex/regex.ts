@@ -188,7 +188,7 @@ const UNICODE_CLASS_SIZE = 20;
  * About how many instructions the pattern has once `{n,m}` is written out, before it is: what is small to write may be
  * large to compile, as `((a{100}){100}){100}`.
  */
-function expandedSize(source: string): number {
+export function expandedSize(source: string): number {
   const outer: number[] = [];
   let size = 0;
   /** The size of the part that a repetition would repeat. */

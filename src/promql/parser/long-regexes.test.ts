@@ -74,3 +74,11 @@ test('what is wrong of a long expression is told as of a short one, and with wha
     );
   }
 });
+
+test('short ones that take long are compiled in turns', async () => {
+  const matchers = Array.from({ length: 12 }, (_, i) => `x${i}=~"(\\\\p{L}{1,10}){1,${100 - i}}"`);
+  const { result, turns, longestMs } = await ask(`absent(up{${matchers.join(', ')}})`);
+  assert.ok(!(result instanceof Error));
+  assert.ok(turns >= 12, `${turns} turns`);
+  assert.ok(longestMs < STRETCH_MS_MAX, `${longestMs} ms at a time`);
+});

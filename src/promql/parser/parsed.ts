@@ -26,9 +26,9 @@ export class ParsedExprs {
   /** Others have their turn while long regular expressions are compiled. @throws ParseError */
   async of(text: string, turns: Turns): Promise<Expr> {
     if (text.length > CHARS_KEPT_MAX) return parseExprInTurns(text, this.#options, turns);
-    const known = this.#kept.get(text);
-    const expr = known ?? parseExpr(text, this.#options);
-    if (known === undefined) this.#chars += CHARS_BESIDE + text.length;
+    const expr = this.#kept.get(text) ?? (await parseExprInTurns(text, this.#options, turns));
+    // who asked at the same time may have kept it
+    if (!this.#kept.has(text)) this.#chars += CHARS_BESIDE + text.length;
     else this.#kept.delete(text);
     this.#kept.set(text, expr);
     for (const oldest of this.#kept.keys()) {
