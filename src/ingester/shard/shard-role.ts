@@ -106,6 +106,18 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
     head.holdRefs = cursors.size > 0 || exporting > 0 || reading.size > 0;
   };
 
+  /** Does what pauses while it walks over refs. */
+  const holding = async <T>(walk: () => Promise<T>): Promise<T> => {
+    exporting++;
+    hold();
+    try {
+      return await walk();
+    } finally {
+      exporting--;
+      hold();
+    }
+  };
+
   /** Frames that another process sent, looked at; only until the next. @throws peerMessageInvalid */
   const framesOf = (blocks: Uint8Array): Uint8Array => {
     try {
@@ -331,9 +343,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
     async export({ arena, tenant: id, ...slots }) {
       mustBeReady();
       const tenant = head.tenant(id);
-      exporting++;
-      hold();
-      try {
+      return holding(async () => {
         const refs = tenant === undefined ? new Uint32Array(0) : await exportOrder.refs(tenant, arena, slots);
         return slice(++lastCursor, {
           startMs: -9.2e18,
@@ -345,36 +355,19 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
           at: 0,
           usedMs: clock.monotonicMs(),
         });
-      } finally {
-        exporting--;
-        hold();
-      }
+      });
     },
     async slots({ arena, tenant: id, ...slots }) {
       mustBeReady();
       const tenant = head.tenant(id);
       if (tenant === undefined) return { slots: new Set(), series: 0 };
-      exporting++;
-      hold();
-      try {
-        return await exportOrder.slots(tenant, arena, slots);
-      } finally {
-        exporting--;
-        hold();
-      }
+      return holding(() => exportOrder.slots(tenant, arena, slots));
     },
     async digests({ arena, tenant: id, ...slots }) {
       mustBeReady();
       const tenant = head.tenant(id);
       if (tenant === undefined) return [];
-      exporting++;
-      hold();
-      try {
-        return await heldDigests.of(tenant, arena, slots);
-      } finally {
-        exporting--;
-        hold();
-      }
+      return holding(() => heldDigests.of(tenant, arena, slots));
     },
     async tenantsOf({ arena, only }) {
       mustBeReady();
