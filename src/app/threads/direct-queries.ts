@@ -9,6 +9,7 @@ import { KnownQueries } from '../../querier/direct/known-queries.ts';
 import { WorkShares } from '../../querier/direct/work-shares.ts';
 import type { QueryTurn, QueryWorkers, Worked } from '../../querier/service.ts';
 import type { DirectData, DirectQuerier } from './direct-querier.ts';
+import { HandedOn } from './handed-on.ts';
 import type { ShardHost } from './shard-thread-role.ts';
 
 export interface DirectQueriesOptions {
@@ -44,19 +45,13 @@ const directMetrics = metricTable({
  * Evaluates small queries in the thread that has their connection: no other thread is woken, and the whole takes a third less CPU, though
  * this thread has more to do with each than with a hand-over. Each is bounded by what it finds; what is not small is handed over after all.
  */
-export class DirectQueries implements QueryWorkers, Service {
+export class DirectQueries extends HandedOn implements QueryWorkers, Service {
   readonly name = 'direct-queries';
   readonly #options: DirectQueriesOptions;
   readonly #known: KnownQueries;
   readonly #room: SharedRoom;
   readonly #shares: WorkShares;
   readonly #metrics: ReturnType<typeof directMetrics>;
-  readonly instant: QueryWorkers['instant'];
-  readonly range: QueryWorkers['range'];
-  readonly partial: QueryWorkers['partial'];
-  readonly instants: QueryWorkers['instants'];
-  readonly deleteTenant: QueryWorkers['deleteTenant'];
-  readonly tenantDeletion: QueryWorkers['tenantDeletion'];
   #querier: DirectQuerier | undefined;
   #opening: Promise<void> | undefined;
   #seen = 0;
@@ -64,17 +59,12 @@ export class DirectQueries implements QueryWorkers, Service {
 
   constructor(options: DirectQueriesOptions) {
     const { workers, clock, registry, atOnceMax } = options;
+    super(workers);
     this.#options = options;
     this.#room = new SharedRoom(atOnceMax);
     this.#known = new KnownQueries(() => clock.monotonicMs());
     this.#shares = new WorkShares(WORK_MS_MAX, () => clock.monotonicMs());
     this.#metrics = directMetrics(registry);
-    this.instant = workers.instant.bind(workers);
-    this.range = workers.range.bind(workers);
-    this.partial = workers.partial.bind(workers);
-    this.instants = workers.instants.bind(workers);
-    this.deleteTenant = workers.deleteTenant.bind(workers);
-    this.tenantDeletion = workers.tenantDeletion.bind(workers);
   }
 
   async handle(

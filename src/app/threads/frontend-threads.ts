@@ -3,6 +3,7 @@ import type { JobDesk } from '../../frontend/job-desk.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
 import { encodeRequest } from '../../peer/job-shapes.ts';
 import type { QueryTurn, QueryWorkers, Worked } from '../../querier/service.ts';
+import { HandedOn } from './handed-on.ts';
 import type { QueryThreads } from './query-threads.ts';
 
 /** Requests that read series by themselves: a querier answers them as they are. */
@@ -20,25 +21,14 @@ const ELSEWHERE = [
 ];
 
 /** A front end's workers: queries, and look-ups of series and labels, go in parts through threads of its own; other requests as they are to a querier. */
-export class FrontendThreads implements QueryWorkers {
+export class FrontendThreads extends HandedOn implements QueryWorkers {
   readonly #threads: QueryThreads;
   readonly #desk: JobDesk;
-  readonly instant: QueryWorkers['instant'];
-  readonly range: QueryWorkers['range'];
-  readonly partial: QueryWorkers['partial'];
-  readonly instants: QueryWorkers['instants'];
-  readonly deleteTenant: QueryWorkers['deleteTenant'];
-  readonly tenantDeletion: QueryWorkers['tenantDeletion'];
 
   constructor(threads: QueryThreads, desk: JobDesk) {
+    super(threads);
     this.#threads = threads;
     this.#desk = desk;
-    this.instant = threads.instant.bind(threads);
-    this.range = threads.range.bind(threads);
-    this.partial = threads.partial.bind(threads);
-    this.instants = threads.instants.bind(threads);
-    this.deleteTenant = threads.deleteTenant.bind(threads);
-    this.tenantDeletion = threads.tenantDeletion.bind(threads);
   }
 
   async handle(
