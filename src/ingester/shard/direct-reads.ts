@@ -1,6 +1,5 @@
 import type { HeadMatcher, HeadSelect } from '../../contract/ingester.ts';
-import type { KeptSelect } from '../head/head-reader.ts';
-import { type DirectSelect, HeadReader, READ_BOUNDS, type ReadBounds } from '../head/head-reader.ts';
+import { type DirectSelect, HeadReader, type KeptSelect, READ_BOUNDS, type ReadBounds } from '../head/head-reader.ts';
 import type { HeldRange } from '../head/held-range.ts';
 import { matchersKey } from '../head/kept-matches.ts';
 import { AsksLeft } from './asks-left.ts';
