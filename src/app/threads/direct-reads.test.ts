@@ -75,14 +75,14 @@ test('readers in other threads never see what is half written, gone, or another 
   const progress = new SharedArrayBuffer(8);
   const acknowledged = new Int32Array(progress);
   const startMs = Math.floor(Date.now() / WINDOW_MS) * WINDOW_MS - 20 * WINDOW_MS;
-  const readers = Array.from({ length: READERS }, () => {
+  const readers = Array.from({ length: READERS }, (_, seed) => {
     let reader: Worker | undefined;
     const { promise: gone, resolve } = Promise.withResolvers<void>();
     const [connection] = shards.connect((_, replaced) => {
       reader!.postMessage({ connection: replaced } satisfies ToReader, [replaced.port]);
     }, gone);
     reader = new Worker(new URL('./test-direct-reader.ts', import.meta.url), {
-      workerData: { connection: connection!, progress, startMs } satisfies DirectReaderData,
+      workerData: { connection: connection!, progress, startMs, seed } satisfies DirectReaderData,
       transferList: [connection!.port],
     });
     reader.on('exit', () => resolve());

@@ -10,6 +10,7 @@ import type { ShardCalls, ShardRole } from '../../ingester/shard/shard-messages.
 import { Channel } from '../../kit/thread/channel.ts';
 import { Link } from '../../kit/thread/link.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { seededRandom } from '../../lib/random.ts';
 import { nextTurn } from '../../lib/turn.ts';
 import { decodeLabels } from '../../model/canonical.ts';
 import { SampleColumns } from '../../storage/columns.ts';
@@ -23,6 +24,8 @@ export interface DirectReaderData {
   /** Steps that are acknowledged · 1 while the shard may have a part of one. */
   readonly progress: SharedArrayBuffer;
   readonly startMs: number;
+  /** For the times that it asks for. */
+  readonly seed: number;
 }
 
 export type ToReader = { readonly connection: ShardConnection } | 'stop';
@@ -49,8 +52,9 @@ export function sampleValue(tenant: string, metric: string, i: number, timeMs: n
 
 if (!isMainThread && workerData?.progress !== undefined) void run(workerData as DirectReaderData);
 
-async function run({ connection, progress, startMs }: DirectReaderData): Promise<void> {
+async function run({ connection, progress, startMs, seed }: DirectReaderData): Promise<void> {
   const acknowledged = new Int32Array(progress);
+  const random = seededRandom(seed);
   const held = new HeldRange(connection.held);
   const link = new Link(new Channel<ShardRole>(connection.port));
   const direct = new DirectReads(held);
@@ -89,7 +93,7 @@ async function run({ connection, progress, startMs }: DirectReaderData): Promise
     const isSettled = Atomics.load(acknowledged, 1) === 0;
     const life = held.life;
     const step = Atomics.load(acknowledged, 0);
-    const first = Math.max(0, step - Math.floor(Math.random() * STEPS_HELD));
+    const first = Math.max(0, step - Math.floor(random() * STEPS_HELD));
     const fromMs = startMs + first * STEP_MS;
     const request = { tenant, matchers, startMs: fromMs, endMs: 1e15, labelsOnly: false, packed: true };
     let slices: Awaited<ReturnType<ShardsClient['selectWhole']>>;
