@@ -6,6 +6,7 @@ import type { HeadSelect, HeadSlice } from '../../contract/ingester.ts';
 import type { QueryRunner } from '../../contract/query.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
 import { type DirectMiss, DirectReads } from '../../ingester/shard/direct-reads.ts';
+import { KeptBudget } from '../../ingester/shard/kept-budget.ts';
 import { ShardsClient } from '../../ingester/shard/shard-client.ts';
 import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
 import { withTrace } from '../../kit/observe/trace.ts';
@@ -101,6 +102,7 @@ export class DirectQuerier {
     this.#turns = new OneByOne(clock);
     this.#engine = querierEngine(data.config, new KernelRows(ROW_BYTES));
     this.#asked = new AskedMetrics(this.#engine.parsed);
+    const budget = new KeptBudget();
     const ways: { readonly link: Link<ShardRole>; readonly direct: DirectReads }[] = [];
     const connections = shards.connect((shard, { port }) => {
       this.#ports.push(port);
@@ -116,7 +118,7 @@ export class DirectQuerier {
         this.#ports.push(port);
         const link = new Link(new Channel<ShardRole>(port));
         const range = new HeldRange(held);
-        const direct = new DirectReads(range, READS);
+        const direct = new DirectReads(range, { ...READS, budget });
         ways.push({ link, direct });
         readDirectly(link, direct);
         return { channel: link, held: range, direct };
