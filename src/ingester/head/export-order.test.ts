@@ -4,13 +4,12 @@ import { PLACEMENT_DEFAULT, slotOf } from '../../chunkstore/placement.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { decodeLabels } from '../../model/canonical.ts';
-import { MemoryDisk } from '../log/test-disk.ts';
-import { Shard } from '../shard/shard.ts';
+
 import { testFrames } from '../shard/test-frames.ts';
+import { testShard } from '../shard/test-shard.ts';
 import { ExportOrder } from './export-order.ts';
 
 const NOW_MS = 1_700_000_000_000;
-const HOUR_MS = 3_600_000;
 const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
 const ALL = { placement: PLACEMENT_DEFAULT, phases: [0, 1] } as const;
 
@@ -31,19 +30,7 @@ class SlowClock extends ManualClock {
 }
 
 async function shardWith(all: readonly Record<string, string>[], clock = new ManualClock(NOW_MS)) {
-  const shard = new Shard({
-    folder: 'shard',
-    windowMs: HOUR_MS,
-    headBytesMax: 1e9,
-    fsync: 'interval',
-    fsyncIntervalMs: HOUR_MS,
-    keepFlushedMs: HOUR_MS,
-    disk: new MemoryDisk(),
-    clock,
-    log: () => {},
-    fatal: (error) => assert.fail(error),
-  });
-  await shard.ready;
+  const shard = await testShard(clock);
   for (let at = 0; at < all.length; at += 2000) {
     const some = all.slice(at, at + 2000).map((labels) => ({ labels, samples: [[NOW_MS, 1]] as const }));
     await shard.push('t', testFrames(some), LIMITS);

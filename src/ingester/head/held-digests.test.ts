@@ -17,11 +17,11 @@ import { SampleColumns } from '../../storage/columns.ts';
 import { FRAME_ASIDE } from '../../wire/frame-layout.ts';
 import { FrameWriter } from '../../wire/frames.ts';
 import { SliceView } from '../../wire/slices.ts';
-import { MemoryDisk } from '../log/test-disk.ts';
-import { Shard } from '../shard/shard.ts';
+
 import type { ShardExport, ShardRole } from '../shard/shard-messages.ts';
 import { shardRole } from '../shard/shard-role.ts';
 import { type TestSeries, testFrames } from '../shard/test-frames.ts';
+import { testShard } from '../shard/test-shard.ts';
 import type { HeldDigest } from './held-digests.ts';
 import { richPayload } from './test-rich.ts';
 
@@ -34,19 +34,7 @@ const SPREAD: Placement = { version: 1, buckets: 16, splits: new Map([['split', 
 
 async function shardOf(t: TestContext) {
   const clock = new ManualClock(START_MS + HOUR_MS);
-  const shard = new Shard({
-    folder: 'shard',
-    windowMs: HOUR_MS,
-    headBytesMax: 1e9,
-    fsync: 'interval',
-    fsyncIntervalMs: HOUR_MS,
-    keepFlushedMs: HOUR_MS,
-    disk: new MemoryDisk(),
-    clock,
-    log: () => {},
-    fatal: (error) => assert.fail(error),
-  });
-  await shard.ready;
+  const shard = await testShard(clock);
   const link = connectInThread<ShardRole>(shardRole(shard, clock));
   t.after(async () => {
     link.close();

@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { DELETED, type FrameLimits, type KnownDeletion } from '../../contract/ingest.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { decodeRefusals } from '../../wire/frame-refusals.ts';
-import { MemoryDisk } from '../log/test-disk.ts';
-import { Shard } from './shard.ts';
+
 import { testFrames } from './test-frames.ts';
+import { testShard } from './test-shard.ts';
 
 const NOW_MS = 1_700_000_000_000;
 const HOUR_MS = 3_600_000;
@@ -13,19 +13,7 @@ const LIMITS: FrameLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfO
 
 async function shardWith(deletions: readonly KnownDeletion[]) {
   const clock = new ManualClock(NOW_MS);
-  const shard = new Shard({
-    folder: 'shard',
-    windowMs: 2 * HOUR_MS,
-    headBytesMax: 1e9,
-    fsync: 'interval',
-    fsyncIntervalMs: HOUR_MS,
-    keepFlushedMs: HOUR_MS,
-    disk: new MemoryDisk(),
-    clock,
-    log: () => {},
-    fatal: (error) => assert.fail(error),
-  });
-  await shard.ready;
+  const shard = await testShard(clock, { windowMs: 2 * HOUR_MS });
   shard.deletions.set('a', deletions);
   return { shard, clock };
 }
