@@ -5,13 +5,15 @@ import { TableKv } from '../src/kv/table.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { ManualClock } from '../src/lib/manual-clock.ts';
 import { systemBytes } from '../src/lib/random.ts';
+import type { TableStore } from '../src/table/client.ts';
+import { CountingTableClient } from '../src/table/counting.ts';
 import { MemoryTableStore } from '../src/table/memory.ts';
 import { kvSuite } from './backends/kv-suite.ts';
 
 kvSuite({ name: 'memory', open: async () => new MemoryKv() });
 
 const table = 'pallium_ring';
-const open = (store: MemoryTableStore, clock = systemClock) =>
+const open = (store: TableStore, clock = systemClock) =>
   new TableKv({ store, table, clock, randomBytes: systemBytes, pollMs: 5 });
 
 kvSuite({ name: 'table', open: async () => open(new MemoryTableStore()) });
@@ -67,4 +69,26 @@ test('table: a row that is no value is an error to who asks for it, left out of 
   }
   await kv.put('a', Uint8Array.of(1));
   assert.deepEqual([...(await kv.get('a'))!.value], [1]);
+});
+
+test('table: a look of a watch is one query, however many small values changed', async () => {
+  const store = new MemoryTableStore();
+  const writer = open(store);
+  const client = new CountingTableClient(store.client);
+  const watcher = open({ client, admin: store.admin, limits: store.limits });
+  const keys = Array.from({ length: 50 }, (_, i) => `row-${String(i).padStart(2, '0')}`);
+  const change = (round: number) => Promise.all(keys.map((key) => writer.put(key, Uint8Array.of(round))));
+  await change(1);
+  const stop = new AbortController();
+  const seen: string[] = [];
+  const looksBefore: number[] = [];
+  for await (const { key, value } of watcher.watch('row-', stop.signal)) {
+    seen.push(`${key}=${value[0]}`);
+    if (seen.length % keys.length !== 0) continue;
+    looksBefore.push(client.counts.queries);
+    if (looksBefore.length === 2) stop.abort();
+    else await change(2);
+  }
+  assert.deepEqual(seen, [...keys.map((key) => `${key}=1`), ...keys.map((key) => `${key}=2`)]);
+  assert.deepEqual(looksBefore, [1, 2]);
 });

@@ -21,7 +21,8 @@ export interface KvClient {
   remove(key: string, expected: KvEntry['revision'], signal?: AbortSignal): Promise<boolean>;
   /**
    * Entries under a prefix: those that are there, then each that changes, until it is aborted (it ends then, without error). A
-   * key that changes faster than it is taken is given in its newest state only.
+   * key that changes faster than it is taken is given in its newest state only. Backends whose reads are not all strong may give
+   * a state once more that had another one after it; the newest comes within a poll or two.
    */
   watch(prefix: string, signal: AbortSignal): AsyncIterable<KvEntry>;
 }

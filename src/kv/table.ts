@@ -28,6 +28,9 @@ export interface TableKvOptions {
   readonly pollMs?: number;
 }
 
+/** Of a key that is there. */
+type Present = Exclude<Head, { kind: 'removed' }>;
+
 interface HeldHead {
   readonly head: Head;
   /** The row's value, what a compare-and-set names. */
@@ -109,12 +112,11 @@ export class TableKv implements KvClient {
         const heads = await this.#list(prefix, signal);
         const known = given;
         given = new Map();
-        for (const [key, { nonce }] of heads) {
+        for (const [key, head] of heads) {
           const before = known.get(key);
           if (before !== undefined) given.set(key, before);
-          if (before === nonce) continue;
-          // the newest state, which may be newer than the list
-          const entry = await this.#entry(key, signal);
+          if (before === head.nonce) continue;
+          const entry = await this.#listed(key, head, signal);
           if (entry === undefined) continue;
           given.set(key, entry.revision);
           if (entry.revision !== before) yield entry;
@@ -128,8 +130,12 @@ export class TableKv implements KvClient {
     }
   }
 
-  /** An entry for a watcher, who goes on without one that is damaged. */
-  async #entry(key: string, signal: AbortSignal): Promise<KvEntry | undefined> {
+  /**
+   * An entry for a watcher, who goes on without one that is damaged. What is small is as the list has it: one look costs one query,
+   * whatever changed; else the heartbeats of 100 members were 40 more for each of 200 processes.
+   */
+  async #listed(key: string, head: Present, signal: AbortSignal): Promise<KvEntry | undefined> {
+    if (head.kind === 'inline') return { key, value: head.value, revision: head.nonce };
     try {
       return await this.get(key, signal);
     } catch (thrown) {
@@ -139,9 +145,9 @@ export class TableKv implements KvClient {
   }
 
   /** Heads of all keys under a prefix; rows of keys that were removed long ago are taken away. */
-  async #list(prefix: string, signal: AbortSignal): Promise<Map<string, Head>> {
+  async #list(prefix: string, signal: AbortSignal): Promise<Map<string, Present>> {
     const { store, table, clock } = this.#options;
-    const heads = new Map<string, Head>();
+    const heads = new Map<string, Present>();
     const old: RowKey[] = [];
     for await (const page of store.client.query({ table, hash: HEADS_HASH, prefix: Buffer.from(prefix) }, signal)) {
       for (const { hash, range, value } of page) {
@@ -175,7 +181,7 @@ export class TableKv implements KvClient {
     return undefined;
   }
 
-  async #valueOf(head: Exclude<Head, { kind: 'removed' }>, signal: AbortSignal | undefined) {
+  async #valueOf(head: Present, signal: AbortSignal | undefined) {
     if (head.kind === 'inline') return head.value;
     const { store, table } = this.#options;
     const value = new Uint8Array(head.bytes);
