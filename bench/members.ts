@@ -1,4 +1,4 @@
-// What a ring in the index store costs: many processes, heartbeats and looks at each other, no samples.
+// Cost of a ring in the index store: many processes, heartbeats and looks at each other, no samples.
 //   npm run bench:members -- [--store cassandra|dynamodb|memory] [--ingesters 100] [--others 100] [--seconds 60]
 // Three ingesters make the ring, the others show that they live as those do that were taken out: that costs the store the same, and
 // saves the minutes in which each joins by itself. All share this process, whose CPU is that of all of them.
@@ -42,7 +42,7 @@ const client = new Calls(store.client);
 const counted: TableStore = { client, admin: store.admin, limits: store.limits };
 const kvOf = () => new TableKv({ store: counted, table: 'members_ring', clock: systemClock, randomBytes: systemBytes });
 
-/** What one process saw of the others: when each one's row came last, and the longest time between two. */
+/** Sight of the others from one process: when each one's row came last, and the longest time between two. */
 class Observer {
   readonly #seenMs = new Map<string, number>();
   longestMs = 0;

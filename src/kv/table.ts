@@ -28,7 +28,7 @@ export interface TableKvOptions {
   readonly pollMs?: number;
 }
 
-/** Of a key that is there. */
+/** Row of a key that is there. */
 type Present = Exclude<Head, { kind: 'removed' }>;
 
 interface HeldHead {
