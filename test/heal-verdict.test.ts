@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type HealVerdict, healVerdict, type JudgedHeal } from './chaos/heal-verdict.ts';
+import { Journal } from './chaos/journal.ts';
 
 const quick: JudgedHeal = { ms: 500, isStarved: false };
 const slow: JudgedHeal = { ms: 12_000, isStarved: false };
@@ -33,4 +34,27 @@ test('a short run whose only heals were slow on a starved machine has not failed
   ];
   for (const [heals, isWell] of cases) assert.equal(healVerdict(heals, 10_000, 1, true).isWell, isWell);
   assert.equal(healVerdict([starved], 10_000, 3).isWell, false);
+});
+
+test('a request that the next fault ended is none of the fault before it, unless it had been under way for long', () => {
+  const healsOf = (failures: readonly [startMs: number, atMs: number][]) => {
+    const journal = new Journal();
+    journal.faults.push(
+      { what: 'i3: kill', single: true, startMs: 10_000, endMs: 14_000 },
+      { what: 'q2: kill', single: true, startMs: 30_000, endMs: 31_000 },
+    );
+    for (const [startMs, atMs] of failures) journal.failures.push({ startMs, atMs, kind: 'query', why: '' });
+    return journal.heals().map(({ ms }) => ms);
+  };
+  assert.deepEqual(healsOf([]), [0, 0]);
+  assert.deepEqual(healsOf([[12_000, 12_100]]), [2_000, 0]);
+  assert.deepEqual(healsOf([[29_400, 29_500]]), [19_400, 0]);
+  assert.deepEqual(
+    healsOf([
+      [11_000, 11_500],
+      [29_400, 30_100],
+    ]),
+    [1_000, 0],
+  );
+  assert.deepEqual(healsOf([[25_000, 35_000]]), [15_000, 0]);
 });

@@ -80,7 +80,13 @@ export class Journal {
       )
         continue;
       const untilMs = Math.min(Date.now(), ...others.map((other) => other.startMs).filter((ms) => ms > startMs));
-      const last = this.failures.findLast((each) => each.startMs >= startMs && each.startMs < untilMs);
+      const last = this.failures.findLast(
+        (each) =>
+          each.startMs >= startMs &&
+          each.startMs < untilMs &&
+          // the next fault ended it
+          !(each.atMs >= untilMs && each.startMs > untilMs - SHORTLY_MS),
+      );
       found.push({ fault, ms: last === undefined ? 0 : last.startMs - startMs, why: last?.why ?? '' });
     }
     return found;
@@ -93,3 +99,5 @@ export class Journal {
 
 /** Time after a fault before the next counts as the only one. */
 const QUIET_MS = 3_000;
+/** Time for which a request may be under way, when all is well. */
+const SHORTLY_MS = 2_000;

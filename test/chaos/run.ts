@@ -130,10 +130,13 @@ async function makeChaos(run: Run): Promise<void> {
   await load.stop();
   await checker.stop();
   for (const each of processes) await each.ready();
-  for (const each of processes.filter(({ answersQueries }) => answersQueries)) {
-    const samples = await checkAll(load.lanes, each, journal);
-    journal.say(`${each.name} has been asked for all ${samples} samples`);
-  }
+  const asked = processes.filter(({ answersQueries }) => answersQueries);
+  await Promise.all(
+    asked.map(async (each) => {
+      const samples = await checkAll(load.lanes, each, journal);
+      journal.say(`${each.name} has been asked for all ${samples} samples`);
+    }),
+  );
   const scraped = (await prometheus?.check(readers.pick(), journal)) ?? 0;
   await checkStore({ processes, services, journal, samples: journal.samples + scraped });
   await Promise.all([writers.close(), readers.close()]);
