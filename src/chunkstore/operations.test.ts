@@ -87,6 +87,18 @@ test('verify finds nothing in a sound store and counts what is there', async () 
   assert.ok(calls > 0);
 });
 
+test('verify reads the tables of the store, and not what lies beside them under the same prefix', async () => {
+  const { writer, schema, tables } = store();
+  await fill(writer, 't', START);
+  const before = await verify(schema, kernel);
+  for (const table of ['test_ring', 'test_other_2900', 'test_2900x']) {
+    await tables.admin.create(table);
+    const row = { hash: Buffer.from('kv'), range: Buffer.from('ring/newest'), value: Uint8Array.of(1) };
+    await tables.client.write(table, [row]);
+  }
+  assert.deepEqual(await verify(schema, kernel), before);
+});
+
 test('verify names every damaged row and object', async () => {
   const { writer, schema, tables } = store();
   await fill(writer, 't', START);

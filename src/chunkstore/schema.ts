@@ -81,6 +81,20 @@ export class Schema {
     });
   }
 
+  /** A period's tables that are there. */
+  async existingTables(period: StorePeriod): Promise<string[]> {
+    return (await period.tables.admin.list()).filter((table) => this.isTable(period, table));
+  }
+
+  /**
+   * Whether a table is one of a period's. Others may begin with its prefix as well: the ring's, which lies beside the first period's, and
+   * those of another cluster with a longer one.
+   */
+  isTable(period: StorePeriod, table: string): boolean {
+    const named = [this.tenantsTable(period), this.configTable(period), this.stateTable(period)];
+    return named.includes(table) || this.tableEndMs(period, table) !== undefined;
+  }
+
   tenantsTable(period: StorePeriod): string {
     return `${period.tablePrefix}${TENANTS_TABLE}`;
   }

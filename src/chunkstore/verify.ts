@@ -78,8 +78,7 @@ export async function verify(
 ): Promise<VerifyReport> {
   const verifier = new Verifier(kernel, onProgress, signal);
   for (const period of schema.periods) {
-    const tables = (await period.tables.admin.list()).filter((table) => table.startsWith(period.tablePrefix));
-    for (const table of tables) await verifier.table(schema, period, table);
+    for (const table of await schema.existingTables(period)) await verifier.table(schema, period, table);
   }
   return verifier.report;
 }

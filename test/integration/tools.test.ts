@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Documents } from '../../src/chunkstore/documents/documents.ts';
@@ -196,14 +196,28 @@ test('what tenants configure, and its state, is in a backup, and verified', asyn
   await old.state.compareAndSet(key, undefined, { pages: [page], body: Buffer.from('head') });
   const contents = [randomBytes(200_000), Buffer.from('small')];
   for (const content of contents) await old.documents.put(key, content, { user: 'ann' });
+  // the ring of a cluster, which another one has not
+  await old.tables.admin.create('pallium_ring');
+  const ringRow = { hash: Buffer.from('kv'), range: Buffer.from('ring/newest'), value: Uint8Array.of(1) };
+  await old.tables.client.write('pallium_ring', [ringRow]);
   await old.tables.close();
   const backedUp = await runTool(['backup', `-data.dir=${from}`, `-folder=${backup}`]);
   assert.equal(backedUp.code, 0, backedUp.stderr);
+  const names = readdirSync(join(backup!, '0/tables')).sort();
+  assert.deepEqual(names, ['pallium_config.rows', 'pallium_state.rows']);
+  // one of an earlier version had it
+  cpSync(join(backup!, '0/tables', names[0]!), join(backup!, '0/tables/pallium_ring.rows'));
+  const manifest = join(backup!, 'backup.json');
+  writeFileSync(
+    manifest,
+    readFileSync(manifest, 'utf8').replace('"pallium_config"', '"pallium_config","pallium_ring"'),
+  );
   const restored = await runTool(['restore', `-data.dir=${to}`, `-folder=${backup}`]);
   assert.equal(restored.code, 0, restored.stderr);
   const verified = await runTool(['verify', `-data.dir=${to}`]);
   assert.deepEqual([verified.code, /1 document\b/.test(verified.stdout)], [0, true], verified.stdout);
   const back = await open(to!);
+  assert.equal((await back.tables.admin.list()).includes('pallium_ring'), false);
   assert.deepEqual(Buffer.from((await back.documents.contentOf(key, 1))!), contents[0]);
   assert.equal(Buffer.from((await back.documents.get(key))!.content).toString(), 'small');
   assert.equal((await back.state.read(key))?.pages[0]?.length, 100_000);

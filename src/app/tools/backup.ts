@@ -23,7 +23,8 @@ export const backupTool = tool({
   description: [
     'The server may run meanwhile: what it writes during the backup may or may not be in it. Objects never change, so',
     'those that an earlier backup in the same folder has are not read again. Samples that were not flushed yet are not',
-    'in the store: POST /ingester/flush?wait=true first where they are wanted.',
+    'in the store: POST /ingester/flush?wait=true first where they are wanted. The ring of a cluster is left out: its',
+    'members are no part of the samples, and another cluster has others.',
   ].join('\n'),
   options,
   async run({ options, openStore, clock, output, progress, signal }) {
@@ -33,7 +34,7 @@ export const backupTool = tool({
     const say = () => `${totals.rows} rows, ${totals.objects} objects (${showBytes(totals.objectBytes)})`;
     const periods: ManifestPeriod[] = [];
     for (const [i, period] of schema.periods.entries()) {
-      const tables = (await period.tables.admin.list()).filter((table) => table.startsWith(period.tablePrefix));
+      const tables = await schema.existingTables(period);
       for (const table of tables) {
         const written = await folder.writeRows(i, table, rowsOf(schema, period, table, signal));
         totals.rows += written.rows;
@@ -77,6 +78,8 @@ export const restoreTool = tool({
     for (const [i, { tables }] of manifest.periods.entries()) {
       const period = targets[i]!;
       for (const table of tables) {
+        // a backup of an earlier version has the ring, too
+        if (!schema.isTable(period, table)) continue;
         const keys = await folder.objects(i, schema.objectPrefix(table));
         if (keys.length > 0 && period.objects === undefined) {
           throw new UsageError(`the backup has objects of table ${table}, and -schema.object-store is none`);

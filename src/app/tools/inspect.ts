@@ -45,8 +45,7 @@ export const inspectTool = tool({
     const metrics = new Map<string, Map<string, MetricSizes>>();
     let seen = 0;
     for (const period of schema.periods) {
-      const tables = (await period.tables.admin.list()).filter((table) => table.startsWith(period.tablePrefix));
-      for (const table of tables) {
+      for (const table of await schema.existingTables(period)) {
         for await (const page of period.tables.admin.scan(table, signal)) {
           for (const row of page) {
             seen++;
