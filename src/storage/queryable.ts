@@ -5,7 +5,7 @@ import type { SeriesTally } from '../model/series-tally.ts';
 import type { SampleColumns } from './columns.ts';
 import type { MissingParts } from './missing.ts';
 import type { SeriesMemo } from './series-memo.ts';
-import type { ReadRows } from './series-rows.ts';
+import type { ReadRows, RowProgram } from './series-rows.ts';
 import type { SeriesBlock, WholeBlock } from './series-stream.ts';
 
 /** The source that a query engine reads from: one tenant's data, wherever it lies. Owned by the engine. */
@@ -19,6 +19,8 @@ export interface Queryable {
   stream?(request: SelectRequest, context: QueryContext): AsyncIterable<SeriesBlock>;
   /** The only block that `stream` would hand over, where it is no trouble to have it alone; else undefined. Absent: it always is. */
   whole?(request: SelectRequest, context: QueryContext): Promise<WholeBlock | undefined>;
+  /** Whether `select` and `stream` look at the program of a request. Absent: they do not. */
+  readonly takesPrograms?: boolean;
   /** How many series have a sample in a range; undefined: only the samples can tell. Absent: they always have to. */
   tally?(request: TallyRequest, context: QueryContext): Promise<SeriesTally | undefined>;
   /** Names of labels that series with data in the range have, ascending; all matchers of one list must hold, of the lists any. */
@@ -39,6 +41,11 @@ export interface SelectRequest {
   readonly shard?: SeriesShard | undefined;
   /** Its labels are not remembered for the next query: there are many, and they are looked at once. */
   readonly isOnce?: boolean;
+  /**
+   * Nothing will be asked of the samples but `rows` of this program, and `read` of series that these mark ROW_OTHERWISE. Only for who
+   * takes programs.
+   */
+  readonly program?: RowProgram | undefined;
 }
 
 /** Times in Unix milliseconds, both ends included. */

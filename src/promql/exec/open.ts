@@ -43,6 +43,7 @@ import { NeedsWhole, PartialAggregator, type PartialColumns } from './partial-ag
 import type { AggregatedSeries } from './per-series.ts';
 import { absentRow, scalarRow } from './presence.ts';
 import { RangeFunctionOperator } from './range-function.ts';
+import { programsOf } from './row-programs.ts';
 import { VectorScalarOperator } from './scalar-binary.ts';
 import { type SelectorAnswer, SelectorOperator, SmoothedSelectorOperator } from './selector.ts';
 import { setBinary } from './set-binary.ts';
@@ -95,6 +96,10 @@ export class Opener {
 
   /** Asks the storage for all that the plan will read, so that nothing waits for one after another. */
   prefetch(plan: PlanNode): void {
+    const execution = this.#execution;
+    if (execution.queryable.takesPrograms === true && plan.grid.steps > 1) {
+      this.#sources.expect(programsOf(execution, plan));
+    }
     // what each part did is told of series that are all there
     if (this.#watch === undefined && this.#sources.canStream) this.#streamed = new Map(streamedSelects(plan));
     const streamed = new Set(this.#streamed.values());
@@ -107,8 +112,7 @@ export class Opener {
       if (select !== undefined) {
         const tally = counted.get(select);
         if (!streamed.has(select)) this.#sources.prefetch(select);
-        else if (tally !== undefined)
-          this.#sources.prefetchTally(select, tallyRequest(tally, this.#execution.lookbackMs));
+        else if (tally !== undefined) this.#sources.prefetchTally(select, tallyRequest(tally, execution.lookbackMs));
         else this.#sources.prefetchStream(select);
       }
       for (const child of childrenOf(node)) visit(child);

@@ -1,10 +1,9 @@
 import { histogramSampleWeight } from '../../model/histogram.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
-import { ROW_CHANGES, ROW_DELTA, ROW_MAX, ROW_MIN, ROW_RATE, ROW_RESETS, ROW_SUM } from '../../storage/row-layout.ts';
 import type { SeriesMemo } from '../../storage/series-memo.ts';
 import type { Opening, RowMethod } from '../functions/function.ts';
 import { ExtremeRows, TransitionRows } from '../functions/over-time-rows.ts';
-import { type RateKind, RateTable, ResetIndex, rateRow, seconds } from '../functions/rate.ts';
+import { RateTable, ResetIndex, rateRow } from '../functions/rate.ts';
 import { functionNames } from '../functions/table.ts';
 import { A_FLOAT, A_HISTOGRAM, Window, type WindowFunction } from '../functions/window.ts';
 import { stepMs } from '../plan/grid.ts';
@@ -18,7 +17,8 @@ import { Windows } from '../row/windows.ts';
 import type { Execution } from './execution.ts';
 import { namelessSeries } from './output-series.ts';
 import { keepStats } from './reset-hints.ts';
-import { type RowBatches, rowBatches } from './row-batches.ts';
+import { RowBatches } from './row-batches.ts';
+import { divisorOf, rangeProgram } from './row-programs.ts';
 import type { SampleSource } from './sources.ts';
 
 /** A window's reach back and ahead of its end. Anchored and smoothed selectors look beyond the range, at the samples around it. */
@@ -85,13 +85,8 @@ export class RangeFunctionOperator implements Operator {
       execution.fail(`smoothed modifier can only be used with: ${names} - not with ${func.name}`);
     }
     this.#makeSampled = () => new SampledRows(execution, call, open, matrixIndex, source, inputs, params);
-    const program = anchored || smoothed || !execution.rowPrograms ? undefined : rowFunction(open);
-    // of a piece's sum each sample is looked at, whether it may be rounded
-    if (program === undefined || (program === ROW_SUM && execution.areWindows)) return;
-    const { dataStartMs, fixed, rangeMs } = matrix;
-    const windows = { firstEndMs: dataStartMs, stepMs: fixed ? 0 : grid.stepMs, backMs: rangeMs };
-    const rangeSeconds = open.rows?.kind === 'rate' ? divisorOf(open.rows.rate, rangeMs) : 1;
-    this.#batches = rowBatches(execution, { func: program, steps: this.steps, ...windows, rangeSeconds }, source);
+    const program = rangeProgram(execution, call, open, matrix);
+    this.#batches = program && new RowBatches(execution, program, source);
   }
 
   row(index: number, out: Row): void {
@@ -272,25 +267,6 @@ class SampledRows {
       stats.countStep(this.#floats.to[step]! - this.#floats.from[step]! + inHistograms, this.#call.grid, step);
     }
   }
-}
-
-/** The kernel's number for a function; undefined: it has none. */
-function rowFunction({ rows, program }: RangeOpening): number | undefined {
-  switch (rows?.kind) {
-    case 'rate':
-      return rows.rate.counter ? ROW_RATE : ROW_DELTA;
-    case 'extreme':
-      return rows.sign === 1 ? ROW_MAX : ROW_MIN;
-    case 'transitions':
-      return rows.falls ? ROW_RESETS : ROW_CHANGES;
-    default:
-      return program;
-  }
-}
-
-/** The seconds that a rate divides by. */
-function divisorOf({ perSecond }: RateKind, rangeMs: number): number {
-  return perSecond ? seconds(rangeMs) : 1;
 }
 
 /** The state of a function that has a way to fill whole rows of floats. */

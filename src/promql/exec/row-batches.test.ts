@@ -9,7 +9,7 @@ import { unlimited } from '../../storage/unlimited.ts';
 import { Engine } from '../engine.ts';
 import { Row } from '../row/row.ts';
 import type { Execution } from './execution.ts';
-import { rowBatches } from './row-batches.ts';
+import { RowBatches } from './row-batches.ts';
 
 const STEPS = 4;
 
@@ -35,7 +35,7 @@ function batchesOf(samples: number) {
     return to;
   };
   const source = { read: () => {}, rows, version: 0 };
-  const batches = rowBatches({ hold } as unknown as Execution, programOf(STEPS), source)!;
+  const batches = new RowBatches({ hold } as unknown as Execution, programOf(STEPS), source);
   const out = new Row(STEPS);
   const read = (index: number, count: number): void => {
     assert.ok(batches.row(index, count, out));

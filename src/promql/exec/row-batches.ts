@@ -20,14 +20,6 @@ const VALUES_MAX = 32 * 1024;
 const WORK_MAX = 2_000_000;
 /** Rows of more steps are copied as a whole. */
 const SHORT_STEPS = 32;
-/** Steps of a row, those of subqueries too: the kernel keeps scratch for each, which no query is charged for. */
-const STEPS_MAX = 16 * 1024;
-
-/** Undefined: the rows have more steps than sources make them of. */
-export function rowBatches(execution: Execution, program: RowProgram, source: SampleSource): RowBatches | undefined {
-  return program.steps > STEPS_MAX ? undefined : new RowBatches(execution, program, source);
-}
-
 /** Rows that a source makes of its samples itself: ahead of the series that is asked for while they are asked for in their order. */
 export class RowBatches {
   /** Samples of the row handed out last: in all windows, in any, in the largest, and in the range. */

@@ -1,6 +1,5 @@
 import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
 import type { SeriesSet } from '../../storage/queryable.ts';
-import { ROW_LAST } from '../../storage/row-layout.ts';
 import type { SeriesMemo } from '../../storage/series-memo.ts';
 import { interpolatedFloat, interpolatedHistogram } from '../functions/interpolate.ts';
 import type { SelectorNode } from '../plan/node.ts';
@@ -11,7 +10,8 @@ import { Windows } from '../row/windows.ts';
 import type { Execution } from './execution.ts';
 import { NewestSamples } from './newest-samples.ts';
 import { keepStats } from './reset-hints.ts';
-import { type RowBatches, rowBatches } from './row-batches.ts';
+import { RowBatches } from './row-batches.ts';
+import { selectorProgram } from './row-programs.ts';
 import type { SampleSource } from './sources.ts';
 
 /** The answer of an instant vector selector at each step. Times are in seconds, those of an info series' floats in ms. */
@@ -47,11 +47,8 @@ export class SelectorOperator implements Operator {
     this.series = series;
     this.memo = set.memo;
     this.steps = node.grid.steps;
-    if (answer !== 'value' || !execution.rowPrograms) return;
-    const { dataStartMs, grid } = node;
-    // the newest sample that is not too old is the last of the window that reaches back as far
-    const windows = { firstEndMs: dataStartMs, stepMs: grid.stepMs, backMs: execution.lookbackMs };
-    this.#batches = rowBatches(execution, { func: ROW_LAST, steps: this.steps, ...windows, rangeSeconds: 1 }, set);
+    const program = answer === 'value' ? selectorProgram(execution, node) : undefined;
+    this.#batches = program && new RowBatches(execution, program, set);
   }
 
   get #columns(): SampleColumns {

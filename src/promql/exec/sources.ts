@@ -1,8 +1,8 @@
 import type { SeriesTally } from '../../model/series-tally.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
-import type { SeriesSet, TallyRequest } from '../../storage/queryable.ts';
+import type { SelectRequest, SeriesSet, TallyRequest } from '../../storage/queryable.ts';
 import type { SeriesMemo } from '../../storage/series-memo.ts';
-import type { ReadRows } from '../../storage/series-rows.ts';
+import type { ReadRows, RowProgram } from '../../storage/series-rows.ts';
 import type { SeriesBlock } from '../../storage/series-stream.ts';
 import type { Select } from '../plan/node.ts';
 import type { Execution } from './execution.ts';
@@ -11,12 +11,23 @@ import type { Execution } from './execution.ts';
 export class Sources {
   readonly #execution: Execution;
   readonly #sets = new Map<Select, Promise<SeriesSet>>();
+  #programs: ReadonlyMap<Select, RowProgram> = new Map();
 
   readonly #streams = new Map<Select, Stream>();
   readonly #tallies = new Map<Select, Promise<SeriesTally | undefined>>();
 
   constructor(execution: Execution) {
     this.#execution = execution;
+  }
+
+  /** Tells what is wanted of selects that will be asked for, where that is the rows of one program. */
+  expect(programs: ReadonlyMap<Select, RowProgram>): void {
+    this.#programs = programs;
+  }
+
+  #requestOf(select: Select): SelectRequest {
+    const program = this.#programs.get(select);
+    return program === undefined ? select : { ...select, program };
   }
 
   /** The same set for the same `Select` object; closed with `close`. */
@@ -62,7 +73,7 @@ export class Sources {
   prefetchStream(select: Select): void {
     if (this.#streams.has(select)) return;
     const { queryable, context } = this.#execution;
-    const blocks = queryable.stream!(select, context)[Symbol.asyncIterator]();
+    const blocks = queryable.stream!(this.#requestOf(select), context)[Symbol.asyncIterator]();
     const first = blocks.next();
     // as with `prefetch`
     first.catch(() => {});
@@ -81,7 +92,7 @@ export class Sources {
 
   async #fetch(select: Select): Promise<SeriesSet> {
     const { queryable, context, annotations } = this.#execution;
-    const set = await queryable.select(select, context);
+    const set = await queryable.select(this.#requestOf(select), context);
     annotations.fromStorage(set.warnings);
     return set;
   }
