@@ -54,6 +54,8 @@ export class BlockFetcher {
   readonly #counted = new Set<BlockRef>();
   /** Memory that the opened blocks hold, more or less. */
   heldBytes = 0;
+  /** Bytes of chunks that were wanted. */
+  chunkBytes = 0;
 
   constructor(
     context: QueryContext,
@@ -71,7 +73,10 @@ export class BlockFetcher {
     if (this.#counted.has(ref)) return;
     this.#counted.add(ref);
     // also what is open already, so that a limit holds whatever was asked before
-    if (ref.kind !== SERIES_BLOCK) this.#context.budget.addChunks(0, ref.bytes);
+    if (ref.kind !== SERIES_BLOCK) {
+      this.chunkBytes += ref.bytes;
+      this.#context.budget.addChunks(0, ref.bytes);
+    }
     if (group.open.has(ref)) return;
     getOrMake(this.#wanted, group, () => new Set<BlockRef>()).add(ref);
   }

@@ -14,16 +14,19 @@ import { type MatchTurn, matchesInTurns, PacedTurn } from '../model/match-turn.t
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
-import type { QueryContext } from '../storage/queryable.ts';
+import type { QueryBudget, QueryContext } from '../storage/queryable.ts';
+import type { RowProgram } from '../storage/series-rows.ts';
+import type { SourceSeries } from '../storage/source.ts';
 import { type BlockCache, BlockFetcher, type GroupInUse } from './block-fetcher.ts';
 import { hexOf } from './group-row.ts';
 import { type FoundGroup, IndexReader, NoGroups } from './index-reader.ts';
 import { KeptLabelBlocks } from './kept-label-blocks.ts';
+import { KeptRows, type RowCache, RowsRecorder, rowsBytes, rowsKey } from './kept-rows.ts';
 import { OpenGroups } from './open-groups.ts';
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
 import { type StoreSeries, StoreSeriesSet } from './series-set.ts';
-import { LabelBlocks, type MetricFilter, metricFilter, SeriesMatcher } from './store-matching.ts';
+import { LabelBlocks, type Matches, type MetricFilter, metricFilter, SeriesMatcher } from './store-matching.ts';
 import { type SizedSpan, type StoreSize, sizeOfGroups, spanOf } from './store-size.ts';
 import { StoredWeights } from './stored-weights.ts';
 import type { Tombstone } from './tombstone-row.ts';
@@ -40,6 +43,7 @@ export interface ReaderOptions {
   /** As of `IndexReaderOptions`. */
   readonly rowsSinceMs?: (() => number) | undefined;
   readonly blockCache?: BlockCache;
+  readonly rowsCache?: RowCache | undefined;
   /** Inflated blocks that are kept open for the next query. */
   readonly openBytesMax?: number;
   /** How long a tenant's samples are to be seen; 0: for ever. */
@@ -92,6 +96,11 @@ export interface StoreSelect {
   readonly isOnce?: boolean;
 }
 
+/** As `SelectRequest.program`. */
+interface Programmed {
+  readonly program?: RowProgram | undefined;
+}
+
 /** How many series each metric has at the most. */
 export class MetricSizes {
   readonly byMetric = new Map<string, number>();
@@ -140,6 +149,8 @@ export class ChunkStoreReader {
   readonly #decoder: GroupDecoder;
   readonly #open: OpenGroups;
   readonly #labelBlocks = new KeptLabelBlocks();
+  /** Selects of a query that others may wait for: while there are any it waits for none itself, so that no two wait for each other. */
+  readonly #making = new WeakMap<QueryBudget, number>();
   readonly #options: typeof OPTIONS & ReaderOptions;
 
   /** @param kernel to decode with; others may use it between calls */
@@ -158,7 +169,7 @@ export class ChunkStoreReader {
 
   /** Series that match and have samples in the range, fetched. With `labelsOnly` those of windows that touch the range. */
   async select(tenant: string, request: StoreSelect, context: QueryContext): Promise<StoreSeriesSet> {
-    return (await this.selectUpTo(tenant, request, Number.POSITIVE_INFINITY, context)) as StoreSeriesSet;
+    return (await this.#select(tenant, request, Number.POSITIVE_INFINITY, context)) as StoreSeriesSet;
   }
 
   /** Whether lists that were read lately say that there is nothing to select; then it is charged as if it had been asked for. */
@@ -172,14 +183,24 @@ export class ChunkStoreReader {
 
   /**
    * As `select`, but where the windows that touch the range have more than `seriesMax` series of the selector's metrics, nothing is
-   * fetched.
+   * fetched; and where rows of a program are all that is wanted, they may be those of another query.
    */
   async selectUpTo(
     tenant: string,
-    request: StoreSelect,
+    request: StoreSelect & Programmed,
     seriesMax: number,
     context: QueryContext,
-  ): Promise<StoreSeriesSet | MetricSizes> {
+  ): Promise<SourceSeries | MetricSizes> {
+    const found = await this.#select(tenant, request, seriesMax, context);
+    return found instanceof StoreSeriesSet ? found.asSource() : found;
+  }
+
+  async #select(
+    tenant: string,
+    request: StoreSelect & Programmed,
+    seriesMax: number,
+    context: QueryContext,
+  ): Promise<StoreSeriesSet | SourceSeries | MetricSizes> {
     const { endMs, labelsOnly = false } = request;
     const startMs = this.#visibleFrom(tenant, request.startMs);
     const metrics = metricFilter(request.matchers, request.shard);
@@ -201,6 +222,11 @@ export class ChunkStoreReader {
     const matcher = new SeriesMatcher(request.matchers, request.shard, request.isOnce);
     /** Memory of labels that are longer than usual. */
     let wideBytes = 0;
+    // tombstones come and go, and so does what is older than it is kept
+    const isSettled = tombstones.length === 0 && startMs === request.startMs;
+    const keeping = isSettled ? this.#keeping(tenant, request, metrics, found, context) : undefined;
+    /** Memory of rows that are kept, or will be. */
+    let keptBytes = 0;
     const fetcher = new BlockFetcher(
       context,
       this.#options.blockCache,
@@ -211,8 +237,14 @@ export class ChunkStoreReader {
       const groups = found.map((each) => ({ found: each, open: this.#open.of(each) }));
       if (!labelsOnly && metrics.decides) context.budget.addChunks(seriesOf(found, metrics), 0);
       const isMarginal = (group: GroupInUse): boolean => touchesLittle(group, startMs, endMs);
+      const kept = await keeping?.find();
+      if (kept !== undefined) {
+        keptBytes = kept.heldBytes;
+        context.budget.addMemory(keptBytes);
+      }
       for (const group of groups) {
-        const samples = labelsOnly || !metrics.decides ? 'none' : isMarginal(group) ? 'times' : 'all';
+        const isUnread = labelsOnly || !metrics.decides || kept !== undefined;
+        const samples = isUnread ? 'none' : isMarginal(group) ? 'times' : 'all';
         wantSeries(fetcher, group, metrics, samples);
       }
       await fetcher.fetch();
@@ -231,17 +263,21 @@ export class ChunkStoreReader {
           0,
         );
       }
+      // series that have no rows are read
+      const wanted = kept === undefined ? matches : matches.map((each) => kept.without(each));
       if (!labelsOnly) {
         groups.forEach((group, i) => {
-          if (!metrics.decides) wantSamples(fetcher, group, matches[i]!);
-          else if (isMarginal(group)) wantSamples(fetcher, group, withSamples(group, matches[i]!, startMs, endMs));
+          if (!metrics.decides || kept !== undefined) wantSamples(fetcher, group, wanted[i]!);
+          else if (isMarginal(group)) wantSamples(fetcher, group, withSamples(group, wanted[i]!, startMs, endMs));
         });
+        // as if it had made the rows itself
+        if (kept !== undefined) context.budget.addChunks(0, kept.chunkBytes - fetcher.chunkBytes);
         await fetcher.fetch();
       }
       this.#open.trim();
       const chunks = new ChunksOfSeries(matcher.labels.length);
       groups.forEach((group, i) => {
-        if (!labelsOnly) collectChunks(group, matches[i]!, startMs, endMs, chunks);
+        if (!labelsOnly) collectChunks(group, wanted[i]!, startMs, endMs, chunks);
       });
       const chunksOf = chunks.bySeries();
       const series: StoreSeries[] = [];
@@ -255,16 +291,75 @@ export class ChunkStoreReader {
       });
       const sorted = await sortInTurns(pacer, series, (a, b) => Labels.compare(a.labels, b.labels));
       const some = request.limit ? sorted.slice(0, request.limit) : sorted;
+      const recorder = kept === undefined ? keeping?.recorder(some, matcher.labels, fetcher.chunkBytes) : undefined;
+      if (recorder !== undefined) {
+        keptBytes = recorder.heldBytes;
+        context.budget.addMemory(keptBytes);
+      }
       const { reader } = this.#decoder;
       reader.begin();
-      return new StoreSeriesSet(some, this.#decoder, startMs, endMs, () => {
+      const close = () => {
         reader.end();
-        context.budget.addMemory(-fetcher.heldBytes - wideBytes);
-      });
+        context.budget.addMemory(-fetcher.heldBytes - wideBytes - keptBytes);
+      };
+      const set = new StoreSeriesSet(some, this.#decoder, startMs, endMs, close, recorder);
+      return kept === undefined ? set : kept.series(matcher.labels, set.asSource());
     } catch (error) {
-      context.budget.addMemory(-fetcher.heldBytes - wideBytes);
+      keeping?.giveUp();
+      context.budget.addMemory(-fetcher.heldBytes - wideBytes - keptBytes);
       throw error;
     }
+  }
+
+  /** How the rows of a select are kept; undefined: they are not. */
+  #keeping(
+    tenant: string,
+    { program, ...request }: StoreSelect & Programmed,
+    metrics: MetricFilter,
+    found: readonly FoundGroup[],
+    { signal, budget }: QueryContext,
+  ) {
+    const { rowsCache } = this.#options;
+    const { labelsOnly, limit, isOnce, shard } = request;
+    if (rowsCache === undefined || program === undefined) return undefined;
+    if (labelsOnly === true || limit || isOnce === true || shard !== undefined) return undefined;
+    const { chunkBytes, chunks } = sizeOfGroups(found, metrics);
+    if (!rowsCache.isWorth(rowsBytes(chunks, program.steps), chunkBytes)) return undefined;
+    const names = found.map(({ name }) => name);
+    const key = rowsKey(tenant, request, program, names);
+    const making = this.#making;
+    let isMaker = false;
+    let isUnderWay = false;
+    const end = () => {
+      if (isUnderWay) making.set(budget, making.get(budget)! - 1);
+      isUnderWay = false;
+    };
+    return {
+      async find(): Promise<KeptRows | undefined> {
+        const others = making.get(budget) ?? 0;
+        making.set(budget, others + 1);
+        isUnderWay = true;
+        const rows = await rowsCache.get(key, others === 0, signal).catch(() => undefined);
+        signal.throwIfAborted();
+        const kept = rows && KeptRows.of(rows, program);
+        if (kept === undefined) isMaker = true;
+        else end();
+        return kept;
+      },
+      recorder(series: readonly StoreSeries[], matched: readonly Labels[], bytes: number): RowsRecorder {
+        const numberOf = new Map(matched.map((labels, number) => [labels, number]));
+        const numbers = Uint32Array.from(series, ({ labels }) => numberOf.get(labels)!);
+        return new RowsRecorder(program, numbers, bytes, (rows) => {
+          if (rows === undefined) rowsCache.giveUp(key);
+          else rowsCache.set(tenant, key, rows);
+          end();
+        });
+      },
+      giveUp() {
+        if (isMaker) rowsCache.giveUp(key);
+        end();
+      },
+    };
   }
 
   /**
@@ -579,14 +674,6 @@ function wantSeries(
       for (const ref of blocks.within(kind, first, first + count)) fetcher.want(group, ref);
     }
   }
-}
-
-/** Series of a group that match. */
-interface Matches {
-  /** In the group. */
-  readonly indexes: number[];
-  /** Number of each of them among all series that match. */
-  readonly numbers: number[];
 }
 
 /** The labels of the series that a selector may find in a group. */

@@ -8,6 +8,8 @@ import type { Labels } from '../model/labels.ts';
 import { FLOAT, HISTOGRAM, nextTimesId, SampleColumns } from '../storage/columns.ts';
 import type { SeriesSet } from '../storage/queryable.ts';
 import type { RowBatch, RowProgram } from '../storage/series-rows.ts';
+import type { SourceSeries } from '../storage/source.ts';
+import type { RowsRecorder } from './kept-rows.ts';
 
 /** The chunks of one series, from all groups. */
 export interface StoreSeries {
@@ -39,18 +41,40 @@ export class StoreSeriesSet implements SeriesSet {
   readonly #startMs: number;
   readonly #endMs: number;
   readonly #onClose: () => void;
+  readonly #recorder: RowsRecorder | undefined;
   #closed = false;
   /** By the times of their first chunk, which are one column for all series of a target. */
   readonly #times = new Map<TimeColumn | undefined, SharedTimes>();
 
-  /** @param all ascending by labels, none twice */
-  constructor(all: readonly StoreSeries[], decoder: GroupDecoder, startMs: number, endMs: number, onClose: () => void) {
+  /**
+   * @param all ascending by labels, none twice
+   * @param recorder gets all rows that are made
+   */
+  constructor(
+    all: readonly StoreSeries[],
+    decoder: GroupDecoder,
+    startMs: number,
+    endMs: number,
+    onClose: () => void,
+    recorder?: RowsRecorder,
+  ) {
     this.#all = all;
     this.series = all.map((each) => each.labels);
     this.#decoder = decoder;
     this.#startMs = startMs;
     this.#endMs = endMs;
     this.#onClose = onClose;
+    this.#recorder = recorder;
+  }
+
+  asSource(): SourceSeries {
+    return {
+      labels: this.series,
+      warnings: this.warnings,
+      read: (index, out) => this.read(index, out),
+      rows: (...asked) => this.rows(...asked),
+      close: () => this.close(),
+    };
   }
 
   /** The encoded chunks of a series, for who decodes them itself. Samples outside of the range may be in them. */
@@ -96,7 +120,9 @@ export class StoreSeriesSet implements SeriesSet {
       if (deleted.length > 0 || overlap(chunks)) return undefined;
       return { chunks, timesId: this.#timesOf(chunks).id };
     };
-    return this.#decoder.rows.read(program, this.#startMs, this.#endMs, from, to, chunksOf, out);
+    const end = this.#decoder.rows.read(program, this.#startMs, this.#endMs, from, to, chunksOf, out);
+    this.#recorder?.take(program, indexes, from, end, out);
+    return end;
   }
 
   #rangeOf(time: TimeColumn): IndexRange {
@@ -118,6 +144,7 @@ export class StoreSeriesSet implements SeriesSet {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#recorder?.close();
     this.#onClose();
   }
 }

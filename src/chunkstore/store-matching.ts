@@ -174,6 +174,14 @@ function hashOf(block: LabelBlock, section: Section, i: number): number {
   return hashes[index]!;
 }
 
+/** Series of a group that match. */
+export interface Matches {
+  /** In the group. */
+  readonly indexes: number[];
+  /** Number of each of them among all series that match. */
+  readonly numbers: number[];
+}
+
 /** Which metrics a selector may be about. */
 export interface MetricFilter {
   /** The only names that can match, where they are known. */

@@ -2,6 +2,7 @@ import { Kernel } from '../chunk/kernel.ts';
 import type { BlockCache } from '../chunkstore/block-fetcher.ts';
 import { removeTenantRows } from '../chunkstore/documents/tables.ts';
 import { Generations } from '../chunkstore/generations.ts';
+import type { RowCache } from '../chunkstore/kept-rows.ts';
 import { ChunkStoreReader, type StoreSelect } from '../chunkstore/reader.ts';
 import type { Schema } from '../chunkstore/schema.ts';
 import type { StoreSize } from '../chunkstore/store-size.ts';
@@ -51,6 +52,8 @@ export interface QuerierOptions {
   readonly schema: Schema;
   readonly blockCache: BlockCache | undefined;
   readonly rowCacheBytesMax: number;
+  /** Rows that queries share. Absent: each makes its own. */
+  readonly rowsCache?: RowCache;
   readonly windowMs: number;
   /** How long a window stays in the head when the store has it: lists of rows that are cached must expire sooner. */
   readonly keepFlushedMs: number;
@@ -118,6 +121,7 @@ export class Querier implements TenantHider {
       rowCacheBytesMax,
       rowsSinceMs: this.#storedSinceMs,
       listTombstones: list,
+      rowsCache: options.rowsCache,
       ...(blockCache === undefined ? {} : { blockCache }),
       retentionMs: (tenant) => this.#retentions.of(tenant),
     });

@@ -1,5 +1,4 @@
 import type { ChunkStoreReader } from '../chunkstore/reader.ts';
-import type { StoreSeriesSet } from '../chunkstore/series-set.ts';
 import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
 import type { MetricSizes, SampleSource, SourceSeries } from '../storage/source.ts';
 
@@ -12,17 +11,16 @@ export class StoreSource implements SampleSource {
   }
 
   async select(tenant: string, request: SelectRequest, context: QueryContext): Promise<SourceSeries> {
-    return seriesOf(await this.#reader.select(tenant, request, context));
+    return (await this.#reader.selectUpTo(tenant, request, Number.POSITIVE_INFINITY, context)) as SourceSeries;
   }
 
-  async selectUpTo(
+  selectUpTo(
     tenant: string,
     request: SelectRequest,
     seriesMax: number,
     context: QueryContext,
   ): Promise<SourceSeries | MetricSizes> {
-    const found = await this.#reader.selectUpTo(tenant, request, seriesMax, context);
-    return 'byMetric' in found ? found : seriesOf(found);
+    return this.#reader.selectUpTo(tenant, request, seriesMax, context);
   }
 
   hasNothing(tenant: string, request: SelectRequest, context: QueryContext): boolean {
@@ -50,14 +48,4 @@ export class StoreSource implements SampleSource {
     for (const matchers of lists) for (const value of await ask(matchers)) values.add(value);
     return { values: [...values], warnings: [] };
   }
-}
-
-function seriesOf(set: StoreSeriesSet): SourceSeries {
-  return {
-    labels: set.series,
-    warnings: set.warnings,
-    read: (index, out) => set.read(index, out),
-    rows: (...asked) => set.rows(...asked),
-    close: () => set.close(),
-  };
 }

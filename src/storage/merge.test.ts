@@ -381,3 +381,50 @@ test('where the store has many series a stream has some at a time, each once, me
   assert.deepEqual([recent.asked.open, stored.asked.open], [0, 0]);
   assert.ok([...stored.asked.shards].some((count) => count > 1));
 });
+
+test('where series of several places are merged, one that has rows only is asked again for samples', async () => {
+  const program = { func: 0, steps: 2, firstEndMs: 0, stepMs: 10, backMs: 10, rangeSeconds: 1 };
+  let open = 0;
+  const asked: boolean[] = [];
+  const placeOf = (labels: readonly Labels[], timeMs: number): SampleSource => ({
+    async select(_tenant, request) {
+      const isRowsOnly = request.program !== undefined && timeMs === 0;
+      if (timeMs === 0) asked.push(isRowsOnly);
+      open++;
+      return {
+        labels,
+        warnings: [],
+        read(_, out) {
+          assert.ok(!isRowsOnly, 'samples of rows');
+          out.clear();
+          out.pushFloat(timeMs, 1);
+        },
+        rows: (_program, _indexes, _from, to) => to,
+        ...(isRowsOnly ? { isRowsOnly } : {}),
+        close: () => {
+          open--;
+        },
+      };
+    },
+    labelNames: async () => ({ values: [], warnings: [] }),
+    labelValues: async () => ({ values: [], warnings: [] }),
+  });
+  for (const [labels, isAsked] of [
+    [[], [true]],
+    [[SERIES], [true, false]],
+  ] as const) {
+    asked.length = 0;
+    const sources = { recent: placeOf(labels, 10), stored: placeOf([SERIES], 0), overlapMs: 100 };
+    const queryable = mergedQueryable('t', { ...sources, clock: new ManualClock() });
+    const set = await queryable.select({ ...ALL, program }, unlimited());
+    assert.deepEqual(asked, isAsked);
+    if (labels.length > 0) {
+      const out = new SampleColumns();
+      set.read(0, out);
+      assert.deepEqual([...out.times.subarray(0, out.count)], [0, 10]);
+    }
+    assert.equal(set.rows === undefined, labels.length > 0);
+    set.close();
+    assert.equal(open, 0);
+  }
+});

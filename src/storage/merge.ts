@@ -29,6 +29,7 @@ export function mergedQueryable(tenant: string, sources: Sources): Queryable {
   return {
     select: (request, context) => selected(tenant, sources, request, context),
     stream: (request, context) => streamed(tenant, sources, request, context),
+    takesPrograms: true,
     whole: (request, context) => wholeOf(tenant, sources, request, context),
     tally: (request, context) => tallied(tenant, sources, request, context),
     labelNames: (request, context) =>
@@ -47,7 +48,7 @@ async function selected(
   const close = (part: SourceSeries) => part.close();
   const select = (source: SampleSource) => source.select(tenant, request, context);
   const parts = await askAll(sources, orMissing(sources, request, context, select, noSeries), close);
-  return new MergedSet(parts, request, context);
+  return merged(tenant, sources, parts, request, context);
 }
 
 /** Blocks of `recent` where it alone has series; where they have to be merged, those of some metrics at a time. */
@@ -94,7 +95,7 @@ async function* streamed(
           return Promise.resolve(before);
         };
         const parts = await askAll(sources, asked, (part) => part.close(), askedMs);
-        yield* blockOf(new MergedSet(parts, request, context), true);
+        yield* blockOf(await merged(tenant, sources, parts, request, context), true);
         return;
       }
       if (kept !== undefined && kept.warnings.length > 0) yield { ...NO_SERIES, warnings: kept.warnings };
@@ -261,6 +262,27 @@ export interface Sources {
 }
 
 const SERIES_AT_ONCE = 65_536;
+
+/** Where series of several parts are to be merged, their samples are needed: `stored` is asked again for them, if it has rows only. */
+async function merged(
+  tenant: string,
+  { stored }: Sources,
+  parts: readonly SourceSeries[],
+  request: SelectRequest,
+  context: QueryContext,
+): Promise<MergedSet> {
+  const at = parts.findIndex(({ isRowsOnly }) => isRowsOnly === true);
+  if (at < 0 || onlyPart(parts.map(({ labels }) => labels)) >= 0) return new MergedSet(parts, request, context);
+  parts[at]!.close();
+  const others = parts.filter((_, i) => i !== at);
+  try {
+    const sampled = await stored!.select(tenant, { ...request, program: undefined }, context);
+    return new MergedSet(parts.with(at, sampled), request, context);
+  } catch (error) {
+    for (const part of others) part.close();
+    throw error;
+  }
+}
 
 /**
  * Both at once, so that the one's way to other threads costs no time. What goes over from the one to the other meanwhile is seen at

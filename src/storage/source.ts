@@ -40,5 +40,7 @@ export interface SourceSeries {
   read(index: number, out: SampleColumns): void;
   /** Rows of many series at once; absent: `read` is all there is. */
   readonly rows?: ReadRows | undefined;
+  /** Rows of the request's program are all there is, and samples of series that have none: no others were fetched. */
+  readonly isRowsOnly?: boolean;
   close(): void;
 }

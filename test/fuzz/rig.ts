@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { SharedRows } from '../../src/app/threads/shared-rows.ts';
 import { Kernel } from '../../src/chunk/kernel.ts';
+import type { RowCache } from '../../src/chunkstore/kept-rows.ts';
 import { Schema, TABLE_MS_DEFAULT } from '../../src/chunkstore/schema.ts';
 import { ChunkStoreWriter } from '../../src/chunkstore/writer.ts';
 import type { QueryRunner } from '../../src/contract/query.ts';
@@ -134,6 +136,8 @@ export const RICH_METRICS: readonly (FuzzMetric & {
 export const BORDER_MS = 7 * 60_000;
 
 export interface Rig {
+  /** How often rows of stored series were asked for, and how often another query had made them. */
+  readonly kept: { readonly asked: number; readonly had: number };
   /** @param limits in place of the usual ones */
   readonly runner: (tenant: string, limits?: Partial<TenantLimits>) => QueryRunner;
   /** Evaluates series one by one. */
@@ -191,6 +195,19 @@ export async function startRig(random: Random, { alike = false, rich = false }: 
         );
     }
   }
+  const shared = new SharedRows(systemClock);
+  const kept = { asked: 0, had: 0 };
+  const rowsCache: RowCache = {
+    isWorth: () => true,
+    get: async (key, mayWait, signal) => {
+      const rows = await shared.get(key, mayWait, signal);
+      kept.asked++;
+      if (rows !== undefined) kept.had++;
+      return rows;
+    },
+    set: (tenant, key, rows) => shared.keep(tenant, key, rows),
+    giveUp: (key) => shared.giveUp(key),
+  };
   const config = { ...defaultsOf(querierConfig), enablePromqlExperimentalFunctions: true };
   const querier = (fusedOperators = true) =>
     new Querier({
@@ -201,6 +218,7 @@ export async function startRig(random: Random, { alike = false, rich = false }: 
       schema,
       blockCache: undefined,
       rowCacheBytesMax: 1 << 20,
+      rowsCache,
       windowMs: WINDOW_MS,
       keepFlushedMs: 900_000,
       clock: systemClock,
@@ -216,6 +234,7 @@ export async function startRig(random: Random, { alike = false, rich = false }: 
   const runnerOf = (asked: Querier, tenant: string, limits?: Partial<TenantLimits>) =>
     sourcesOf(asked, tenant, limits).queries;
   return {
+    kept,
     runner: (tenant, limits) => runnerOf(current, tenant, limits),
     plainRunner: (tenant) => runnerOf(plain, tenant),
     over: (queryable) => sourcesOf(current, 'a').over(queryable),

@@ -1,11 +1,11 @@
-import type { MessagePort } from 'node:worker_threads';
 import type { Cache, CacheEntry, CacheStats } from '../../cache/client.ts';
 import { MemoryCache } from '../../cache/memory.ts';
 import type { BlockCache } from '../../chunkstore/block-fetcher.ts';
-import { Channel } from '../../kit/thread/channel.ts';
+import type { RowCache } from '../../chunkstore/kept-rows.ts';
+import type { Channel } from '../../kit/thread/channel.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { uncountedBytes } from '../../lib/uncounted-bytes.ts';
-import type { CacheSettings, QueryWorkerData, ResultsCacheRole } from './query-role.ts';
+import type { CacheSettings, QueryWorkerData, SharedCachesRole } from './query-role.ts';
 
 /** Groups never change, so that what is cached of them holds for ever; this is only to have servers forget what nobody asks for. */
 const BLOCK_TTL_MS = 14 * 86_400_000;
@@ -42,19 +42,39 @@ export async function openBlockCache(spec: CacheSettings, clock: Clock): Promise
   };
 }
 
-/** The cache of answers, or undefined where there is to be none. @param port to the one in memory */
+/** Rows of less than this, as it is stored, are made as quickly as they are asked for. */
+const STORED_BYTES_MIN = 64 * 1024;
+/** Rows are kept where what they are made of is stored in so many times their bytes. */
+const STORED_PER_ROW_BYTE = 2;
+const ROWS_BYTES_MAX = 2 * 2 ** 20;
+
+/** Rows that all query workers share. */
+export function sharedRows(channel: Channel<SharedCachesRole>): RowCache {
+  return {
+    isWorth: (bytes, storedBytes) =>
+      bytes <= ROWS_BYTES_MAX && storedBytes >= Math.max(STORED_BYTES_MIN, STORED_PER_ROW_BYTE * bytes),
+    get: (key, mayWait, signal) => channel.call('rows', { key, mayWait }, { signal }),
+    set(tenant, key, rows) {
+      channel.call('keepRows', { tenant, key, rows }).catch(() => {}); // what is not kept is made again
+    },
+    giveUp(key) {
+      channel.call('giveUpRows', { key }).catch(() => {});
+    },
+  };
+}
+
+/** The cache of answers, or undefined where there is to be none. @param channel to the one in memory */
 export async function openResultsCache(
   { queryRange, caches: { memcached, redis } }: Pick<QueryWorkerData, 'queryRange' | 'caches'>,
-  port: MessagePort,
+  channel: Channel<SharedCachesRole>,
   clock: Clock,
 ): Promise<Cache> {
   switch (queryRange.resultsCacheBackend) {
     case 'memory': {
-      const channel = new Channel<ResultsCacheRole>(port);
       return {
         get: (keys, signal) => channel.call('get', { keys }, signal === undefined ? {} : { signal }),
         set: (entries) => channel.call('set', { entries: entries.map(movable) }),
-        close: async () => port.close(),
+        close: async () => {},
       };
     }
     case 'memcached':

@@ -28,7 +28,7 @@ import type { ShardConnection, ShardReplacement } from './shard-connection.ts';
 
 export type QueryRole = {
   /** Resolves when the worker is as quick as it gets; queries are answered before, too. */
-  connect(request: { readonly heads: HeadPorts; readonly results: MessagePort }): Promise<void>;
+  connect(request: { readonly heads: HeadPorts; readonly shared: MessagePort }): Promise<void>;
   /** The way to a shard that was started again. */
   reconnect(request: ShardReplacement): Promise<void>;
   /** Where the answer has parts they go through the port: its head first, and the call is under way until the last is taken. */
@@ -71,10 +71,16 @@ export type JobsRole = {
   ask(request: Omit<WantedJob, 'inParts'>, call: CallContext): Promise<Transferred<JobAnswer>>;
 };
 
-/** The cache of answers in memory, which all query workers share. */
-export type ResultsCacheRole = {
+/** Caches that all query workers share: of answers in memory, and of rows of stored series (`RowCache`). */
+export type SharedCachesRole = {
   get(request: { readonly keys: readonly string[] }): Promise<readonly (Uint8Array | undefined)[]>;
   set(request: { readonly entries: readonly CacheEntry[] }): Promise<void>;
+  rows(
+    request: { readonly key: string; readonly mayWait: boolean },
+    call: CallContext,
+  ): Promise<Uint8Array | undefined>;
+  keepRows(request: { readonly tenant: string; readonly key: string; readonly rows: Uint8Array }): void;
+  giveUpRows(request: { readonly key: string }): void;
 };
 
 /** Where the jobs of a request stand among those that wait. */

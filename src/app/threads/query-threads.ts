@@ -28,8 +28,9 @@ import type { ClusterNode } from '../cluster/cluster-node.ts';
 import { ringPorts } from '../cluster/thread-ring.ts';
 import { GenerationReads } from './generation-reads.ts';
 import type { ThreadLayout } from './layout.ts';
-import type { HeadPorts, JobsRole, PartedHead, QueryRole, QueryWorkerData, ResultsCacheRole } from './query-role.ts';
+import type { HeadPorts, JobsRole, PartedHead, QueryRole, QueryWorkerData, SharedCachesRole } from './query-role.ts';
 import type { ShardHost } from './shard-thread-role.ts';
+import { SharedRows } from './shared-rows.ts';
 
 export interface QueryThreadsOptions {
   readonly data: Omit<QueryWorkerData, 'generationReads'>;
@@ -52,14 +53,22 @@ export class QueryThreads implements Service, QueryWorkers {
   readonly #options: QueryThreadsOptions;
   #pool: WorkerPool<QueryRole> | undefined;
   readonly generationReads = new GenerationReads();
-  readonly #results: ResultsCacheRole;
+  readonly #shared: SharedCachesRole;
+  readonly #rows: SharedRows;
   #ready = false;
 
   constructor(options: QueryThreadsOptions) {
     this.#options = options;
     const { data, clock } = options;
     const cache = new MemoryCache({ bytesMax: data.queryRange.resultsCacheSize, clock });
-    this.#results = { get: ({ keys }) => cache.get(keys), set: ({ entries }) => cache.set(entries) };
+    this.#rows = new SharedRows(clock);
+    this.#shared = {
+      get: ({ keys }) => cache.get(keys),
+      set: ({ entries }) => cache.set(entries),
+      rows: ({ key, mayWait }, { signal }) => this.#rows.get(key, mayWait, signal),
+      keepRows: ({ tenant, key, rows }) => this.#rows.keep(tenant, key, rows),
+      giveUpRows: ({ key }) => this.#rows.giveUp(key),
+    };
   }
 
   async start(): Promise<void> {
@@ -96,9 +105,9 @@ export class QueryThreads implements Service, QueryWorkers {
       },
     });
     const { ports, moved } = this.#headPorts(worker);
-    const { port1, port2: results } = new MessageChannel();
-    serve(port1, this.#results);
-    const ready = worker.channel.call('connect', { heads: ports, results }, { transfer: [...moved, results] });
+    const { port1, port2: shared } = new MessageChannel();
+    serve(port1, this.#shared);
+    const ready = worker.channel.call('connect', { heads: ports, shared }, { transfer: [...moved, shared] });
     ready.then(
       () => {
         this.#ready = true;
@@ -267,6 +276,7 @@ export class QueryThreads implements Service, QueryWorkers {
   }
 
   async stop(): Promise<void> {
+    this.#rows.close();
     await this.#pool?.close();
   }
 }

@@ -50,10 +50,18 @@ import { KernelRows } from '../../querier/row-kernel.ts';
 import { decodingReadRequest } from '../../wire/remote-read.ts';
 import { peersOfThread } from '../cluster/thread-peers.ts';
 import { rulePreviewer } from '../rule-previewer.ts';
-import { openBlockCache, openResultsCache } from './caches.ts';
+import { openBlockCache, openResultsCache, sharedRows } from './caches.ts';
 import { answerOf } from './frontend-threads.ts';
 import { countedRead } from './generation-reads.ts';
-import type { HeadPorts, JobsRole, JobTurn, PartedHead, QueryRole, QueryWorkerData } from './query-role.ts';
+import type {
+  HeadPorts,
+  JobsRole,
+  JobTurn,
+  PartedHead,
+  QueryRole,
+  QueryWorkerData,
+  SharedCachesRole,
+} from './query-role.ts';
 import { warmUp } from './warm-up.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
@@ -157,7 +165,8 @@ function readDirectly(link: Link<ShardRole>, direct: DirectReads): void {
   direct.connect(link).catch(() => {});
 }
 
-async function connected(ports: HeadPorts, results: MessagePort): Promise<Connected> {
+async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected> {
+  const shared = new Channel<SharedCachesRole>(port);
   const ingester = headsOf(ports);
   const { schema } = await opened;
   const querier = new Querier({
@@ -168,6 +177,7 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
     schema,
     blockCache: (await cache)?.blocks,
     rowCacheBytesMax: caches.chunkStore.rowCacheSize,
+    rowsCache: sharedRows(shared),
     windowMs,
     keepFlushedMs,
     clock: systemClock,
@@ -179,7 +189,7 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
     cacheAgeMs === undefined
       ? undefined
       : {
-          cache: await openResultsCache({ queryRange, caches }, results, systemClock),
+          cache: await openResultsCache({ queryRange, caches }, shared, systemClock),
           generations: (tenant: string, signal: AbortSignal) =>
             countedRead(reads, tenant, () => generations.of(tenant, signal)),
           flags: JSON.stringify(config),
@@ -334,8 +344,8 @@ function throwFailure(status: number, body: Uint8Array): void {
 }
 
 const role: QueryRole = {
-  async connect({ heads, results }) {
-    connection = connected(heads, results);
+  async connect({ heads, shared }) {
+    connection = connected(heads, shared);
     const { querier, sources } = await connection;
     // queriers elsewhere are warm by themselves
     if ('jobs' in heads) return;

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Kernel } from '../chunk/kernel.ts';
+import { systemClock } from '../lib/clock.ts';
+import { seededRandom } from '../lib/random.ts';
+import { LabelMatcher } from '../model/matcher.ts';
+import { MemoryObjectClient } from '../object/memory.ts';
+import { SampleColumns } from '../storage/columns.ts';
+import { ROW_ENTRY_WORDS, ROW_FROM, ROW_OTHERWISE, ROW_RATE, ROW_TO } from '../storage/row-layout.ts';
+import type { RowProgram } from '../storage/series-rows.ts';
+import type { SourceSeries } from '../storage/source.ts';
+import { MemoryTableStore } from '../table/memory.ts';
+import type { RowCache } from './kept-rows.ts';
+import { PLACEMENT_DEFAULT, slotOf } from './placement.ts';
+import { ChunkStoreReader } from './reader.ts';
+import { Schema, TABLE_MS_DEFAULT } from './schema.ts';
+import { seriesOf, testContext } from './test-series.ts';
+import { Tombstones } from './tombstones.ts';
+import { ChunkStoreWriter } from './writer.ts';
+
+const START = Date.UTC(2026, 0, 5);
+const WINDOW = 7_200_000;
+const SERIES = 20;
+const PROGRAM: RowProgram = {
+  func: ROW_RATE,
+  steps: 5,
+  firstEndMs: START + 300_000,
+  stepMs: 1_200_000,
+  backMs: 300_000,
+  rangeSeconds: 300,
+};
+const SELECT = {
+  matchers: [LabelMatcher.of('__name__', '=', 'm_total')],
+  startMs: START,
+  endMs: START + WINDOW - 1,
+  program: PROGRAM,
+};
+
+class Cache implements RowCache {
+  readonly kept = new Map<string, Uint8Array>();
+  givenUp = 0;
+  isWorth = () => true;
+  /** Whether those who asked might have waited. */
+  readonly waits: boolean[] = [];
+  get = async (key: string, mayWait: boolean) => {
+    this.waits.push(mayWait);
+    return this.kept.get(key);
+  };
+  set = (_tenant: string, key: string, rows: Uint8Array) => void this.kept.set(key, rows);
+  giveUp = () => void this.givenUp++;
+}
+
+/** A store in which one series of twenty has what only its samples tell: a NaN. */
+async function setUp(odd = 1) {
+  const tables = new MemoryTableStore();
+  const objects = new MemoryObjectClient(systemClock);
+  const period = { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 't_', tableMs: TABLE_MS_DEFAULT };
+  const schema = new Schema([period]);
+  const kernel = Kernel.create();
+  const writer = new ChunkStoreWriter(schema, kernel, { clock: systemClock, inlineBytesMax: 0 });
+  const random = seededRandom(3);
+  const times = Array.from({ length: WINDOW / 15_000 }, (_, i) => START + i * 15_000);
+  for (const tenant of ['one', 'two']) {
+    const series = Array.from({ length: SERIES }, (_, i) =>
+      seriesOf({ __name__: 'm_total', i: String(i).padStart(2, '0') }, times, (_time, at) =>
+        i < odd && at === 7 ? Number.NaN : at * i + random(),
+      ),
+    );
+    const slot = slotOf(PLACEMENT_DEFAULT, series[0]!.labels);
+    const group = { tenant, placement: PLACEMENT_DEFAULT, slot, windowStartMs: START, windowMs: WINDOW };
+    await writer.write([{ ...group, series }]);
+  }
+  const rowsCache = new Cache();
+  // another one for each query: what a reader has open needs no inflating
+  const select = async (more: object = {}, tenant = 'one') => {
+    const context = testContext();
+    const reader = new ChunkStoreReader(schema, kernel, systemClock, { rowsCache });
+    const request = { ...SELECT, ...more };
+    const set = (await reader.selectUpTo(tenant, request, Number.POSITIVE_INFINITY, context)) as SourceSeries;
+    return { set, context };
+  };
+  return { schema, rowsCache, select };
+}
+
+function told(set: SourceSeries): string[] {
+  const out = { values: new Float64Array(SERIES * 5), entries: new Uint32Array(SERIES * ROW_ENTRY_WORDS) };
+  const columns = new SampleColumns();
+  for (let from = 0; from < set.labels.length; ) from = set.rows!(PROGRAM, undefined, from, set.labels.length, out);
+  return set.labels.map((labels, i) => {
+    const entry = out.entries.subarray(i * ROW_ENTRY_WORDS, (i + 1) * ROW_ENTRY_WORDS);
+    if (entry[ROW_FROM] === ROW_OTHERWISE) {
+      set.read(i, columns);
+      return `${labels} ${columns.values.subarray(0, columns.count).join()}`;
+    }
+    return `${labels} ${entry.join()} ${out.values.subarray(i * 5 + entry[ROW_FROM]!, i * 5 + entry[ROW_TO]!).join()}`;
+  });
+}
+
+test('rows of a select are made once, the next query fetches no values for them, and is charged the same', async () => {
+  const { rowsCache, select } = await setUp(0);
+  const first = await select();
+  const want = told(first.set);
+  first.set.close();
+  const { fetchedBytes, memoryBytes } = first.context.budget;
+  assert.equal(rowsCache.kept.size, 1);
+  const again = await select();
+  assert.deepEqual(told(again.set), want);
+  assert.equal(again.set.isRowsOnly, true);
+  assert.throws(() => again.set.read(0, new SampleColumns()), /bug: samples of a series that has rows/);
+  assert.throws(
+    () =>
+      again.set.rows!({ ...PROGRAM, backMs: 1 }, undefined, 0, 1, {
+        values: new Float64Array(5),
+        entries: new Uint32Array(6),
+      }),
+    /bug/,
+  );
+  again.set.close();
+  const { budget } = again.context;
+  assert.ok(budget.fetchedBytes < fetchedBytes / 4, `${budget.fetchedBytes} of ${fetchedBytes} bytes`);
+  assert.equal(memoryBytes, 0);
+  assert.equal(budget.memoryBytes, 0);
+  for (const count of ['series', 'chunks', 'chunkBytes'] as const) {
+    assert.equal(budget[count], first.context.budget[count], count);
+  }
+});
+
+test('samples are fetched of series that have no rows, unless these are most of them', async () => {
+  const { rowsCache, select } = await setUp(1);
+  const first = await select();
+  const want = told(first.set);
+  const again = await select();
+  assert.equal(again.set.isRowsOnly, true);
+  assert.deepEqual(told(again.set), want);
+  assert.ok(want[0]!.includes('NaN'));
+  assert.equal(again.context.budget.chunkBytes, first.context.budget.chunkBytes);
+  assert.equal(rowsCache.givenUp, 0);
+
+  const odd = await setUp(SERIES - 5);
+  told((await odd.select()).set);
+  assert.equal(odd.rowsCache.kept.size, 0);
+  assert.equal(odd.rowsCache.givenUp, 1);
+});
+
+test('what is not read to its end is not kept, and that is said', async () => {
+  const { rowsCache, select } = await setUp();
+  const { set } = await select();
+  const out = { values: new Float64Array(10), entries: new Uint32Array(12) };
+  set.rows!(PROGRAM, undefined, 0, 2, out);
+  set.close();
+  assert.equal(rowsCache.kept.size, 0);
+  assert.equal(rowsCache.givenUp, 1);
+});
+
+test('another selector, range, program or tenant has rows of its own', async () => {
+  const { rowsCache, select } = await setUp();
+  told((await select()).set);
+  for (const more of [
+    { matchers: [...SELECT.matchers, LabelMatcher.of('i', '!=', '03')] },
+    { startMs: START + 1 },
+    { endMs: START + WINDOW - 2 },
+    { program: { ...PROGRAM, func: ROW_RATE + 1 } },
+    { program: { ...PROGRAM, backMs: 200_000 } },
+  ]) {
+    assert.notEqual((await select(more)).set.isRowsOnly, true, JSON.stringify(more));
+  }
+  assert.notEqual((await select({}, 'two')).set.isRowsOnly, true);
+  for (const more of [{ program: undefined }, { limit: 3 }, { isOnce: true }, { shard: { index: 0, count: 2 } }]) {
+    const { set } = await select(more);
+    assert.notEqual(set.isRowsOnly, true, JSON.stringify(more));
+    set.close();
+  }
+  assert.equal(rowsCache.kept.size, 1);
+});
+
+test('with tombstones rows are neither kept nor taken', async () => {
+  const { schema, rowsCache, select } = await setUp();
+  told((await select()).set);
+  const tombstones = new Tombstones(schema, systemClock, seededRandom(1), 0);
+  await tombstones.create('one', [LabelMatcher.of('i', '=', '05')], START, START + WINDOW);
+  const { set } = await select();
+  assert.notEqual(set.isRowsOnly, true);
+  assert.equal(set.labels.length, SERIES - 1);
+  told(set);
+  assert.equal(rowsCache.kept.size, 1);
+});
+
+test('a query that makes rows waits for none until they are made', async () => {
+  const { schema, rowsCache } = await setUp();
+  const reader = new ChunkStoreReader(schema, Kernel.create(), systemClock, { rowsCache });
+  const context = testContext();
+  const select = async (endMs: number) =>
+    (await reader.selectUpTo('one', { ...SELECT, endMs }, Number.POSITIVE_INFINITY, context)) as SourceSeries;
+  const first = await select(SELECT.endMs);
+  const second = await select(SELECT.endMs - 1);
+  told(first);
+  second.close();
+  await select(SELECT.endMs);
+  await select(SELECT.endMs - 1);
+  assert.deepEqual(rowsCache.waits, [true, false, true, true]);
+});
