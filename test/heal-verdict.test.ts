@@ -56,5 +56,5 @@ test('a request that the next fault ended is none of the fault before it, unless
     ]),
     [1_000, 0],
   );
-  assert.deepEqual(healsOf([[25_000, 35_000]]), [15_000, 0]);
+  assert.deepEqual(healsOf([[24_000, 35_000]]), [14_000, 0]);
 });

@@ -16,6 +16,16 @@ export interface Failure {
   readonly why: string;
 }
 
+/** Time until all was well again after a fault. */
+export interface Heal {
+  readonly fault: MadeFault;
+  /** Until the last request that failed was sent; 0: none failed. */
+  readonly ms: number;
+  /** Until that had failed. */
+  readonly failedMs: number;
+  readonly why: string;
+}
+
 const WRONG_MAX = 50;
 
 /** Events of a run. */
@@ -66,8 +76,8 @@ export class Journal {
   }
 
   /** Time until the last request that failed was sent, after faults of a single process that had the time for themselves. */
-  heals(): { readonly fault: MadeFault; readonly ms: number; readonly why: string }[] {
-    const found = [];
+  heals(): Heal[] {
+    const found: Heal[] = [];
     for (const fault of this.faults) {
       if (!fault.single) continue;
       const { startMs } = fault;
@@ -87,7 +97,8 @@ export class Journal {
           // the next fault ended it
           !(each.atMs >= untilMs && each.startMs > untilMs - SHORTLY_MS),
       );
-      found.push({ fault, ms: last === undefined ? 0 : last.startMs - startMs, why: last?.why ?? '' });
+      const failedMs = last === undefined ? 0 : last.atMs - startMs;
+      found.push({ fault, ms: last === undefined ? 0 : last.startMs - startMs, failedMs, why: last?.why ?? '' });
     }
     return found;
   }
@@ -99,5 +110,5 @@ export class Journal {
 
 /** Time after a fault before the next counts as the only one. */
 const QUIET_MS = 3_000;
-/** Time for which a request may be under way, when all is well. */
-const SHORTLY_MS = 2_000;
+/** Time for which a request may be under way when all is well: a large query, on a busy machine. */
+const SHORTLY_MS = 5_000;

@@ -174,10 +174,10 @@ function report(settings: ChaosSettings, journal: Journal, starvation: Starvatio
   ];
   console.log();
   for (const [what, value, isWell] of rows) console.log(`${what.padEnd(24)} ${value}${isWell ? '' : '   NOT MET'}`);
-  for (const { fault, ms, why, pressure, lateMs } of heals) {
+  for (const { fault, ms, failedMs, why, pressure, lateMs } of heals) {
     if (ms <= settings.healMsMax && process.env.VERBOSE !== '1') continue;
     const lack = `processors wanted ${Math.round(100 * pressure)} % of the time, timers up to ${seconds(lateMs)} late`;
-    console.log(`  ${fault.what}: ${seconds(ms)}${why && `: ${why}`} (${lack})`);
+    console.log(`  ${fault.what}: ${seconds(ms)}${why && `: ${why} after ${seconds(failedMs)}`} (${lack})`);
   }
   const whys = new Map<string, number>();
   for (const { kind, why } of failures) {
