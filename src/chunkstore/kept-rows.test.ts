@@ -14,7 +14,7 @@ import type { RowCache } from './kept-rows.ts';
 import { PLACEMENT_DEFAULT, slotOf } from './placement.ts';
 import { ChunkStoreReader } from './reader.ts';
 import { Schema, TABLE_MS_DEFAULT } from './schema.ts';
-import { seriesOf, testContext } from './test-series.ts';
+import { CountingBudget, seriesOf, testContext } from './test-series.ts';
 import { Tombstones } from './tombstones.ts';
 import { ChunkStoreWriter } from './writer.ts';
 
@@ -38,16 +38,9 @@ const SELECT = {
 
 class Cache implements RowCache {
   readonly kept = new Map<string, Uint8Array>();
-  givenUp = 0;
   isWorth = () => true;
-  /** Whether those who asked might have waited. */
-  readonly waits: boolean[] = [];
-  get = async (key: string, mayWait: boolean) => {
-    this.waits.push(mayWait);
-    return this.kept.get(key);
-  };
+  get = async (key: string) => this.kept.get(key);
   set = (_tenant: string, key: string, rows: Uint8Array) => void this.kept.set(key, rows);
-  giveUp = () => void this.givenUp++;
 }
 
 /** A store in which one series of twenty has what only its samples tell: a NaN. */
@@ -72,8 +65,7 @@ async function setUp(odd = 1) {
   }
   const rowsCache = new Cache();
   // another one for each query: what a reader has open needs no inflating
-  const select = async (more: object = {}, tenant = 'one') => {
-    const context = testContext();
+  const select = async (more: object = {}, tenant = 'one', context = testContext()) => {
     const reader = new ChunkStoreReader(schema, kernel, systemClock, { rowsCache });
     const request = { ...SELECT, ...more };
     const set = (await reader.selectUpTo(tenant, request, Number.POSITIVE_INFINITY, context)) as SourceSeries;
@@ -105,7 +97,7 @@ test('rows of a select are made once, the next query fetches no values for them,
   assert.equal(rowsCache.kept.size, 1);
   const again = await select();
   assert.deepEqual(told(again.set), want);
-  assert.equal(again.set.isRowsOnly, true);
+  assert.equal(again.set.giveBack !== undefined, true);
   assert.throws(() => again.set.read(0, new SampleColumns()), /bug: samples of a series that has rows/);
   assert.throws(
     () =>
@@ -126,30 +118,65 @@ test('rows of a select are made once, the next query fetches no values for them,
 });
 
 test('samples are fetched of series that have no rows, unless these are most of them', async () => {
-  const { rowsCache, select } = await setUp(1);
+  const { select } = await setUp(1);
   const first = await select();
   const want = told(first.set);
   const again = await select();
-  assert.equal(again.set.isRowsOnly, true);
+  assert.equal(again.set.giveBack !== undefined, true);
   assert.deepEqual(told(again.set), want);
   assert.ok(want[0]!.includes('NaN'));
   assert.equal(again.context.budget.chunkBytes, first.context.budget.chunkBytes);
-  assert.equal(rowsCache.givenUp, 0);
 
   const odd = await setUp(SERIES - 5);
   told((await odd.select()).set);
   assert.equal(odd.rowsCache.kept.size, 0);
-  assert.equal(odd.rowsCache.givenUp, 1);
 });
 
-test('what is not read to its end is not kept, and that is said', async () => {
+test('what is not read to its end is not kept', async () => {
   const { rowsCache, select } = await setUp();
   const { set } = await select();
   const out = { values: new Float64Array(10), entries: new Uint32Array(12) };
   set.rows!(PROGRAM, undefined, 0, 2, out);
   set.close();
   assert.equal(rowsCache.kept.size, 0);
-  assert.equal(rowsCache.givenUp, 1);
+});
+
+test('whoever asks again for samples is charged for them alone', async () => {
+  const { select } = await setUp();
+  const first = await select();
+  told(first.set);
+  const { budget } = first.context;
+  const { set, context } = await select();
+  set.close();
+  set.giveBack!();
+  const { series, chunks, chunkBytes, memoryBytes } = context.budget;
+  assert.deepEqual([series, chunks, chunkBytes, memoryBytes], [0, 0, 0, 0]);
+  (await select({ program: undefined }, 'one', context)).set.close();
+  for (const count of ['series', 'chunks', 'chunkBytes'] as const) {
+    assert.equal(context.budget[count], budget[count], count);
+  }
+});
+
+test('rows are made for others only where the query has memory for them', async () => {
+  const { rowsCache, select } = await setUp();
+  const budget = new (class extends CountingBudget {
+    peakBytes = 0;
+    bytesMax = Number.POSITIVE_INFINITY;
+
+    override addMemory(bytes: number): void {
+      super.addMemory(bytes);
+      if (bytes > 0 && this.memoryBytes > this.bytesMax) throw new Error('no memory left');
+      this.peakBytes = Math.max(this.peakBytes, this.memoryBytes);
+    }
+  })();
+  const context = { ...testContext(), budget };
+  (await select({ program: undefined }, 'one', context)).set.close();
+  budget.bytesMax = budget.peakBytes;
+  const { set } = await select({}, 'one', context);
+  assert.equal(told(set).length, SERIES);
+  set.close();
+  assert.equal(rowsCache.kept.size, 0);
+  assert.equal(context.budget.memoryBytes, 0);
 });
 
 test('another selector, range, program or tenant has rows of its own', async () => {
@@ -162,12 +189,12 @@ test('another selector, range, program or tenant has rows of its own', async () 
     { program: { ...PROGRAM, func: ROW_RATE + 1 } },
     { program: { ...PROGRAM, backMs: 200_000 } },
   ]) {
-    assert.notEqual((await select(more)).set.isRowsOnly, true, JSON.stringify(more));
+    assert.equal((await select(more)).set.giveBack, undefined, JSON.stringify(more));
   }
-  assert.notEqual((await select({}, 'two')).set.isRowsOnly, true);
+  assert.equal((await select({}, 'two')).set.giveBack, undefined);
   for (const more of [{ program: undefined }, { limit: 3 }, { isOnce: true }, { shard: { index: 0, count: 2 } }]) {
     const { set } = await select(more);
-    assert.notEqual(set.isRowsOnly, true, JSON.stringify(more));
+    assert.equal(set.giveBack, undefined, JSON.stringify(more));
     set.close();
   }
   assert.equal(rowsCache.kept.size, 1);
@@ -179,23 +206,8 @@ test('with tombstones rows are neither kept nor taken', async () => {
   const tombstones = new Tombstones(schema, systemClock, seededRandom(1), 0);
   await tombstones.create('one', [LabelMatcher.of('i', '=', '05')], START, START + WINDOW);
   const { set } = await select();
-  assert.notEqual(set.isRowsOnly, true);
+  assert.equal(set.giveBack, undefined);
   assert.equal(set.labels.length, SERIES - 1);
   told(set);
   assert.equal(rowsCache.kept.size, 1);
-});
-
-test('a query that makes rows waits for none until they are made', async () => {
-  const { schema, rowsCache } = await setUp();
-  const reader = new ChunkStoreReader(schema, Kernel.create(), systemClock, { rowsCache });
-  const context = testContext();
-  const select = async (endMs: number) =>
-    (await reader.selectUpTo('one', { ...SELECT, endMs }, Number.POSITIVE_INFINITY, context)) as SourceSeries;
-  const first = await select(SELECT.endMs);
-  const second = await select(SELECT.endMs - 1);
-  told(first);
-  second.close();
-  await select(SELECT.endMs);
-  await select(SELECT.endMs - 1);
-  assert.deepEqual(rowsCache.waits, [true, false, true, true]);
 });

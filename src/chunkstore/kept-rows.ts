@@ -12,17 +12,14 @@ import type { Matches } from './store-matching.ts';
 export interface RowCache {
   /** Whether rows are worth a place, by their bytes and by those of what they are made of, as it is stored. */
   isWorth(bytes: number, storedBytes: number): boolean;
-  /**
-   * Undefined: who asks makes them, and says what came of it by `set` or `giveUp`: others may wait for it.
-   * @param mayWait for somebody else who makes them
-   */
-  get(key: string, mayWait: boolean, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Undefined: who asks makes them. */
+  get(key: string, signal: AbortSignal): Promise<Uint8Array | undefined>;
   set(tenant: string, key: string, rows: Uint8Array): void;
-  giveUp(key: string): void;
 }
 
 const VERSION = 1;
 const HEADER_WORDS = 4;
+const U32_MAX = 2 ** 32 - 1;
 
 /**
  * All that rows depend on: the groups, which never change, the selector, the range, and the program.
@@ -74,21 +71,16 @@ export function rowsBytes(series: number, steps: number): number {
 export class RowsRecorder {
   readonly #program: RowProgram;
   readonly #rows: Rows;
-  readonly #done: (rows: Uint8Array | undefined) => void;
+  readonly #done: (rows: Uint8Array) => void;
   readonly #has: Uint8Array;
   #left: number;
   #otherwise = 0;
 
   /**
    * @param numbers of the series, in their order, among all that match
-   * @param done called once: when all of them are there, or without any when some are missing at the end, or most have no rows
+   * @param done called when all of them are there, unless most have no rows
    */
-  constructor(
-    program: RowProgram,
-    numbers: Uint32Array,
-    chunkBytes: number,
-    done: (rows: Uint8Array | undefined) => void,
-  ) {
+  constructor(program: RowProgram, numbers: Uint32Array, chunkBytes: number, done: (rows: Uint8Array) => void) {
     const { length } = numbers;
     this.#program = program;
     // for all threads; of the bytes that it was made of, which are more, V8 hears enough
@@ -101,13 +93,14 @@ export class RowsRecorder {
     this.#done = done;
   }
 
-  get heldBytes(): number {
-    return this.#rows.bytes.length;
+  /** Whether what rows were made of can be told with them. */
+  static holds(chunkBytes: number): boolean {
+    return chunkBytes <= U32_MAX;
   }
 
   /** Takes the rows of the series at [from, to) of `indexes`. */
   take(program: RowProgram, indexes: Uint32Array | undefined, from: number, to: number, batch: RowBatch): void {
-    assert(program.func === this.#program.func && program.steps === this.#program.steps, 'rows of another program');
+    assert(isSame(program, this.#program), 'rows of another program');
     const { steps } = program;
     const { entries, values } = this.#rows;
     for (let place = from; place < to; place++) {
@@ -120,18 +113,19 @@ export class RowsRecorder {
       entries.set(batch.entries.subarray(at, at + ROW_ENTRY_WORDS), index * ROW_ENTRY_WORDS);
       values.set(batch.values.subarray((place - from) * steps, (place - from + 1) * steps), index * steps);
     }
-    if (this.#left === 0) this.#end(2 * this.#otherwise > this.#has.length ? undefined : this.#rows.bytes);
+    if (this.#left === 0 && 2 * this.#otherwise <= this.#has.length) this.#done(this.#rows.bytes);
   }
+}
 
-  close(): void {
-    this.#end(undefined);
-  }
-
-  #end(rows: Uint8Array | undefined): void {
-    if (this.#left < 0) return;
-    this.#left = -1;
-    this.#done(rows);
-  }
+function isSame(one: RowProgram, other: RowProgram): boolean {
+  return (
+    one.func === other.func &&
+    one.steps === other.steps &&
+    one.firstEndMs === other.firstEndMs &&
+    one.stepMs === other.stepMs &&
+    one.backMs === other.backMs &&
+    one.rangeSeconds === other.rangeSeconds
+  );
 }
 
 /** Rows that were kept. */
@@ -180,8 +174,9 @@ export class KeptRows {
   /**
    * @param matched labels of all series that match, by number
    * @param rest the series that have no rows, closed with them
+   * @param giveBack as of `SourceSeries`
    */
-  series(matched: readonly Labels[], rest: SourceSeries): SourceSeries {
+  series(matched: readonly Labels[], rest: SourceSeries, giveBack: () => void): SourceSeries {
     const labels = Array.from(this.#rows.numbers, (number) => matched[number]!);
     const places = new Map(rest.labels.map((each, place) => [each, place]));
     const read = (index: number, out: SampleColumns): void => {
@@ -189,7 +184,7 @@ export class KeptRows {
       assert(place !== undefined, 'samples of a series that has rows');
       rest.read(place, out);
     };
-    return { labels, warnings: [], isRowsOnly: true, read, rows: this.#read, close: rest.close };
+    return { labels, warnings: [], read, rows: this.#read, giveBack, close: rest.close };
   }
 
   readonly #read = (
@@ -199,9 +194,7 @@ export class KeptRows {
     to: number,
     out: RowBatch,
   ): number => {
-    const { func, firstEndMs, stepMs, backMs } = this.#program;
-    const isIt = func === program.func && firstEndMs === program.firstEndMs && stepMs === program.stepMs;
-    assert(isIt && backMs === program.backMs, 'rows of another program');
+    assert(isSame(program, this.#program), 'rows of another program');
     const { steps } = program;
     const { entries, values } = this.#rows;
     if (indexes === undefined) {

@@ -14,7 +14,7 @@ import { type MatchTurn, matchesInTurns, PacedTurn } from '../model/match-turn.t
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
-import type { QueryBudget, QueryContext } from '../storage/queryable.ts';
+import type { QueryContext } from '../storage/queryable.ts';
 import type { RowProgram } from '../storage/series-rows.ts';
 import type { SourceSeries } from '../storage/source.ts';
 import { type BlockCache, BlockFetcher, type GroupInUse } from './block-fetcher.ts';
@@ -149,8 +149,6 @@ export class ChunkStoreReader {
   readonly #decoder: GroupDecoder;
   readonly #open: OpenGroups;
   readonly #labelBlocks = new KeptLabelBlocks();
-  /** Selects of a query that others may wait for: while there are any it waits for none itself, so that no two wait for each other. */
-  readonly #making = new WeakMap<QueryBudget, number>();
   readonly #options: typeof OPTIONS & ReaderOptions;
 
   /** @param kernel to decode with; others may use it between calls */
@@ -235,7 +233,8 @@ export class ChunkStoreReader {
     );
     try {
       const groups = found.map((each) => ({ found: each, open: this.#open.of(each) }));
-      if (!labelsOnly && metrics.decides) context.budget.addChunks(seriesOf(found, metrics), 0);
+      let chunkCount = metrics.decides ? seriesOf(found, metrics) : 0;
+      if (!labelsOnly && metrics.decides) context.budget.addChunks(chunkCount, 0);
       const isMarginal = (group: GroupInUse): boolean => touchesLittle(group, startMs, endMs);
       const kept = await keeping?.find();
       if (kept !== undefined) {
@@ -258,10 +257,8 @@ export class ChunkStoreReader {
       for (const labels of matcher.labels) wideBytes += Math.max(0, LABEL_COPIES * (labels.chars - LABEL_CHARS_USUAL));
       context.budget.addMemory(wideBytes);
       if (!labelsOnly && !metrics.decides) {
-        context.budget.addChunks(
-          matches.reduce((sum, { indexes }) => sum + indexes.length, 0),
-          0,
-        );
+        chunkCount = matches.reduce((sum, { indexes }) => sum + indexes.length, 0);
+        context.budget.addChunks(chunkCount, 0);
       }
       // series that have no rows are read
       const wanted = kept === undefined ? matches : matches.map((each) => kept.without(each));
@@ -291,21 +288,22 @@ export class ChunkStoreReader {
       });
       const sorted = await sortInTurns(pacer, series, (a, b) => Labels.compare(a.labels, b.labels));
       const some = request.limit ? sorted.slice(0, request.limit) : sorted;
-      const recorder = kept === undefined ? keeping?.recorder(some, matcher.labels, fetcher.chunkBytes) : undefined;
-      if (recorder !== undefined) {
-        keptBytes = recorder.heldBytes;
-        context.budget.addMemory(keptBytes);
-      }
+      const recording = kept === undefined ? keeping?.recording(some, matcher.labels, fetcher.chunkBytes) : undefined;
+      keptBytes += recording?.heldBytes ?? 0;
       const { reader } = this.#decoder;
       reader.begin();
       const close = () => {
         reader.end();
         context.budget.addMemory(-fetcher.heldBytes - wideBytes - keptBytes);
       };
-      const set = new StoreSeriesSet(some, this.#decoder, startMs, endMs, close, recorder);
-      return kept === undefined ? set : kept.series(matcher.labels, set.asSource());
+      const set = new StoreSeriesSet(some, this.#decoder, startMs, endMs, close, recording?.recorder);
+      return (
+        kept?.series(matcher.labels, set.asSource(), () => {
+          context.budget.addSeries(-matcher.labels.length);
+          context.budget.addChunks(-chunkCount, -kept.chunkBytes);
+        }) ?? set
+      );
     } catch (error) {
-      keeping?.giveUp();
       context.budget.addMemory(-fetcher.heldBytes - wideBytes - keptBytes);
       throw error;
     }
@@ -327,37 +325,26 @@ export class ChunkStoreReader {
     if (!rowsCache.isWorth(rowsBytes(chunks, program.steps), chunkBytes)) return undefined;
     const names = found.map(({ name }) => name);
     const key = rowsKey(tenant, request, program, names);
-    const making = this.#making;
-    let isMaker = false;
-    let isUnderWay = false;
-    const end = () => {
-      if (isUnderWay) making.set(budget, making.get(budget)! - 1);
-      isUnderWay = false;
-    };
     return {
       async find(): Promise<KeptRows | undefined> {
-        const others = making.get(budget) ?? 0;
-        making.set(budget, others + 1);
-        isUnderWay = true;
-        const rows = await rowsCache.get(key, others === 0, signal).catch(() => undefined);
+        const rows = await rowsCache.get(key, signal).catch(() => undefined);
         signal.throwIfAborted();
-        const kept = rows && KeptRows.of(rows, program);
-        if (kept === undefined) isMaker = true;
-        else end();
-        return kept;
+        return rows && KeptRows.of(rows, program);
       },
-      recorder(series: readonly StoreSeries[], matched: readonly Labels[], bytes: number): RowsRecorder {
+      /** Undefined where the query has no memory left for it: it needs the rows only for others. */
+      recording(series: readonly StoreSeries[], matched: readonly Labels[], chunkBytes: number) {
+        const heldBytes = rowsBytes(series.length, program.steps);
+        if (!RowsRecorder.holds(chunkBytes)) return undefined;
+        try {
+          budget.addMemory(heldBytes);
+        } catch {
+          budget.addMemory(-heldBytes);
+          return undefined;
+        }
         const numberOf = new Map(matched.map((labels, number) => [labels, number]));
         const numbers = Uint32Array.from(series, ({ labels }) => numberOf.get(labels)!);
-        return new RowsRecorder(program, numbers, bytes, (rows) => {
-          if (rows === undefined) rowsCache.giveUp(key);
-          else rowsCache.set(tenant, key, rows);
-          end();
-        });
-      },
-      giveUp() {
-        if (isMaker) rowsCache.giveUp(key);
-        end();
+        const keep = (rows: Uint8Array) => rowsCache.set(tenant, key, rows);
+        return { heldBytes, recorder: new RowsRecorder(program, numbers, chunkBytes, keep) };
       },
     };
   }

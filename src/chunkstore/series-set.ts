@@ -144,7 +144,6 @@ export class StoreSeriesSet implements SeriesSet {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#recorder?.close();
     this.#onClose();
   }
 }

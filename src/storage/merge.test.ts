@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { encodeLabels } from '../model/canonical.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import { Labels, METRIC_NAME } from '../model/labels.ts';
 import { labelsHash } from '../model/labels-hash.ts';
 import { LabelMatcher } from '../model/matcher.ts';
@@ -385,11 +386,16 @@ test('where the store has many series a stream has some at a time, each once, me
 test('where series of several places are merged, one that has rows only is asked again for samples', async () => {
   const program = { func: 0, steps: 2, firstEndMs: 0, stepMs: 10, backMs: 10, rangeSeconds: 1 };
   let open = 0;
+  let givenBack = 0;
+  let isAway = false;
   const asked: boolean[] = [];
   const placeOf = (labels: readonly Labels[], timeMs: number): SampleSource => ({
     async select(_tenant, request) {
       const isRowsOnly = request.program !== undefined && timeMs === 0;
       if (timeMs === 0) asked.push(isRowsOnly);
+      if (timeMs === 0 && !isRowsOnly && isAway) {
+        throw storeErrors.storeUnavailable({ backend: 's3', operation: 'get', reason: 'gone', tries: 1 });
+      }
       open++;
       return {
         labels,
@@ -400,7 +406,7 @@ test('where series of several places are merged, one that has rows only is asked
           out.pushFloat(timeMs, 1);
         },
         rows: (_program, _indexes, _from, to) => to,
-        ...(isRowsOnly ? { isRowsOnly } : {}),
+        giveBack: isRowsOnly ? () => void givenBack++ : undefined,
         close: () => {
           open--;
         },
@@ -424,7 +430,23 @@ test('where series of several places are merged, one that has rows only is asked
       assert.deepEqual([...out.times.subarray(0, out.count)], [0, 10]);
     }
     assert.equal(set.rows === undefined, labels.length > 0);
+    assert.equal(givenBack, labels.length);
     set.close();
     assert.equal(open, 0);
   }
+
+  isAway = true;
+  const sources = { recent: placeOf([SERIES], 10), stored: placeOf([SERIES], 0), overlapMs: 100 };
+  const queryable = mergedQueryable('t', { ...sources, clock: new ManualClock() });
+  await assert.rejects(queryable.select({ ...ALL, program }, unlimited()), /s3 get failed/);
+  assert.equal(open, 0);
+  const missing = new MissingParts();
+  const some = await queryable.select({ ...ALL, program }, { ...unlimited(), missing });
+  assert.equal(missing.list.length, 1);
+  some.close();
+  assert.equal(open, 0);
+  const budget = { ...unlimited().budget, addSeries: () => assert.fail('too many') };
+  isAway = false;
+  await assert.rejects(queryable.select({ ...ALL, program }, { ...unlimited(), budget }), /too many/);
+  assert.equal(open, 0);
 });

@@ -46,9 +46,10 @@ async function selected(
   context: QueryContext,
 ): Promise<MergedSet> {
   const close = (part: SourceSeries) => part.close();
-  const select = (source: SampleSource) => source.select(tenant, request, context);
-  const parts = await askAll(sources, orMissing(sources, request, context, select, noSeries), close);
-  return merged(tenant, sources, parts, request, context);
+  const asking = (asked: SelectRequest) =>
+    orMissing(sources, request, context, (source) => source.select(tenant, asked, context), noSeries);
+  const parts = await askAll(sources, asking(request), close);
+  return merged(parts, request, context, () => asking({ ...request, program: undefined })(sources.stored!));
 }
 
 /** Blocks of `recent` where it alone has series; where they have to be merged, those of some metrics at a time. */
@@ -95,7 +96,8 @@ async function* streamed(
           return Promise.resolve(before);
         };
         const parts = await askAll(sources, asked, (part) => part.close(), askedMs);
-        yield* blockOf(await merged(tenant, sources, parts, request, context), true);
+        const again = () => stored!.select(tenant, { ...request, program: undefined }, context);
+        yield* blockOf(await merged(parts, request, context, again), true);
         return;
       }
       if (kept !== undefined && kept.warnings.length > 0) yield { ...NO_SERIES, warnings: kept.warnings };
@@ -263,23 +265,29 @@ export interface Sources {
 
 const SERIES_AT_ONCE = 65_536;
 
-/** Where series of several parts are to be merged, their samples are needed: `stored` is asked again for them, if it has rows only. */
+/**
+ * Where series of several parts are to be merged, their samples are needed: a part that has rows only is asked for again.
+ *
+ * @param parts closed if it fails
+ */
 async function merged(
-  tenant: string,
-  { stored }: Sources,
   parts: readonly SourceSeries[],
   request: SelectRequest,
   context: QueryContext,
+  again: () => Promise<SourceSeries>,
 ): Promise<MergedSet> {
-  const at = parts.findIndex(({ isRowsOnly }) => isRowsOnly === true);
-  if (at < 0 || onlyPart(parts.map(({ labels }) => labels)) >= 0) return new MergedSet(parts, request, context);
-  parts[at]!.close();
-  const others = parts.filter((_, i) => i !== at);
+  const open = [...parts];
   try {
-    const sampled = await stored!.select(tenant, { ...request, program: undefined }, context);
-    return new MergedSet(parts.with(at, sampled), request, context);
+    const at = open.findIndex(({ giveBack }) => giveBack !== undefined);
+    if (at >= 0 && onlyPart(open.map(({ labels }) => labels)) < 0) {
+      const [rowsOnly] = open.splice(at, 1);
+      rowsOnly!.close();
+      rowsOnly!.giveBack!();
+      open.splice(at, 0, await again());
+    }
+    return new MergedSet(open, request, context);
   } catch (error) {
-    for (const part of others) part.close();
+    for (const part of open) part.close();
     throw error;
   }
 }

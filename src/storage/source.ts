@@ -40,7 +40,10 @@ export interface SourceSeries {
   read(index: number, out: SampleColumns): void;
   /** Rows of many series at once; absent: `read` is all there is. */
   readonly rows?: ReadRows | undefined;
-  /** Rows of the request's program are all there is, and samples of series that have none: no others were fetched. */
-  readonly isRowsOnly?: boolean;
+  /**
+   * Set where rows of the request's program are all there is, and samples of series that have none: no others were fetched. Gives back
+   * what the query was charged, for whoever asks again for samples.
+   */
+  readonly giveBack?: (() => void) | undefined;
   close(): void;
 }

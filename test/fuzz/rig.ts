@@ -199,14 +199,13 @@ export async function startRig(random: Random, { alike = false, rich = false }: 
   const kept = { asked: 0, had: 0 };
   const rowsCache: RowCache = {
     isWorth: () => true,
-    get: async (key, mayWait, signal) => {
-      const rows = await shared.get(key, mayWait, signal);
+    get: async (key) => {
+      const rows = shared.get(key);
       kept.asked++;
       if (rows !== undefined) kept.had++;
       return rows;
     },
     set: (tenant, key, rows) => shared.keep(tenant, key, rows),
-    giveUp: (key) => shared.giveUp(key),
   };
   const config = { ...defaultsOf(querierConfig), enablePromqlExperimentalFunctions: true };
   const querier = (fusedOperators = true) =>

@@ -53,12 +53,9 @@ export function sharedRows(channel: Channel<SharedCachesRole>): RowCache {
   return {
     isWorth: (bytes, storedBytes) =>
       bytes <= ROWS_BYTES_MAX && storedBytes >= Math.max(STORED_BYTES_MIN, STORED_PER_ROW_BYTE * bytes),
-    get: (key, mayWait, signal) => channel.call('rows', { key, mayWait }, { signal }),
+    get: (key, signal) => channel.call('rows', { key }, { signal }),
     set(tenant, key, rows) {
       channel.call('keepRows', { tenant, key, rows }).catch(() => {}); // what is not kept is made again
-    },
-    giveUp(key) {
-      channel.call('giveUpRows', { key }).catch(() => {});
     },
   };
 }

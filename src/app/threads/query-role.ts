@@ -75,12 +75,8 @@ export type JobsRole = {
 export type SharedCachesRole = {
   get(request: { readonly keys: readonly string[] }): Promise<readonly (Uint8Array | undefined)[]>;
   set(request: { readonly entries: readonly CacheEntry[] }): Promise<void>;
-  rows(
-    request: { readonly key: string; readonly mayWait: boolean },
-    call: CallContext,
-  ): Promise<Uint8Array | undefined>;
+  rows(request: { readonly key: string }): Uint8Array | undefined;
   keepRows(request: { readonly tenant: string; readonly key: string; readonly rows: Uint8Array }): void;
-  giveUpRows(request: { readonly key: string }): void;
 };
 
 /** Where the jobs of a request stand among those that wait. */

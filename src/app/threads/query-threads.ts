@@ -65,9 +65,8 @@ export class QueryThreads implements Service, QueryWorkers {
     this.#shared = {
       get: ({ keys }) => cache.get(keys),
       set: ({ entries }) => cache.set(entries),
-      rows: ({ key, mayWait }, { signal }) => this.#rows.get(key, mayWait, signal),
+      rows: ({ key }) => this.#rows.get(key),
       keepRows: ({ tenant, key, rows }) => this.#rows.keep(tenant, key, rows),
-      giveUpRows: ({ key }) => this.#rows.giveUp(key),
     };
   }
 
