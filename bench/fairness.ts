@@ -1,12 +1,15 @@
 // Light queries beside many heavy ones: one tenant sends heavy ones all at once, another one a light one each second, and so does the first.
 //   npm run bench:fairness -- [--heavy 500] [--seconds 30] [--days 3] [--series 500] [--flags "-a=b …"]
 // Goals: light queries of the other tenant stay within 2 × of what they take in an idle process, those of the first within 4 ×.
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { DAY_MS, dayOf } from '../src/lib/day.ts';
 import { Pallium, tempFolder } from '../test/harness/pallium.ts';
 import { push, writeBody } from '../test/harness/remote-write.ts';
+import type { HeavyAnswer, HeavyClientData } from './heavy-client.ts';
 import { fillStore, METRIC } from './month-store.ts';
 import { benchOptions } from './options.ts';
 
@@ -61,18 +64,24 @@ try {
   await rounds(100, 5);
   const idle = await rounds(100, 50);
   let done = 0;
-  let answered = 0;
-  const refused: Record<string, number> = {};
-  const heavies = Array.from({ length: Number(options.heavy) }, async (_, i) => {
-    const at = { start: `${startMs / 1000 + i}`, end: `${endMs / 1000}`, step: '60' };
-    const query = `max by (instance) (last_over_time({__name__=~"node_.+"}[10m])) + ${i}`;
-    const { status, bytes } = await drained(server, { query, ...at });
-    if (status === 200) done++;
-    else refused[status] = (refused[status] ?? 0) + 1;
-    answered += bytes;
-  });
+  let bytes = 0;
   let areThrough = false;
-  const through = Promise.allSettled(heavies).then(() => {
+  const refused: Record<string, number> = {};
+  const paths = Array.from({ length: Number(options.heavy) }, (_, i) => {
+    const query = `max by (instance) (last_over_time({__name__=~"node_.+"}[10m])) + ${i}`;
+    return pathOf({ query, start: `${startMs / 1000 + i}`, end: `${endMs / 1000}`, step: '60' });
+  });
+  const workerData: HeavyClientData = { url: server.url, headers: { 'X-Scope-OrgID': FIRST }, paths };
+  const heavies = new Worker(new URL('./heavy-client.ts', import.meta.url), { workerData });
+  heavies.on('message', (answer: HeavyAnswer) => {
+    bytes += answer.bytes;
+    if (answer.status === 200) done++;
+    else {
+      const reason = `${answer.status} ${answer.text}`;
+      refused[reason] = (refused[reason] ?? 0) + 1;
+    }
+  });
+  const through = once(heavies, 'exit').then(() => {
     areThrough = true;
   });
   await sleep(500);
@@ -108,23 +117,17 @@ try {
     'own, idle': row(idle, 'own'),
     'own, loaded': row(loaded, 'own'),
   });
-  console.log(`heavy ones answered meanwhile: ${done} ${JSON.stringify(refused)}, ${(answered / 1e6).toFixed(0)} MB`);
+  console.log(`heavy ones answered meanwhile: ${done} (${(bytes / 1e6).toFixed(0)} MB) ${JSON.stringify(refused)}`);
   await server.stop();
   await through;
 } finally {
   rmSync(dataDir, { recursive: true, force: true });
 }
 
-/** Answers of tens of megabytes, read and dropped: a client that makes texts of them is late with all else that it measures. */
-async function drained(server: Pallium, params: Record<string, string>): Promise<{ status: number; bytes: number }> {
-  const { status, body } = await fetch(`${server.url}/api/v1/query_range?${new URLSearchParams(params)}`, {
-    headers: { 'X-Scope-OrgID': FIRST },
-  });
-  let bytes = 0;
-  for await (const part of body!) bytes += part.length;
-  return { status, bytes };
+function asked(server: Pallium, tenant: string, params: Record<string, string>) {
+  return server.api({ 'X-Scope-OrgID': tenant }).ask(pathOf(params));
 }
 
-function asked(server: Pallium, tenant: string, params: Record<string, string>) {
-  return server.api({ 'X-Scope-OrgID': tenant }).ask(`/api/v1/query_range?${new URLSearchParams(params)}`);
+function pathOf(params: Record<string, string>): string {
+  return `/api/v1/query_range?${new URLSearchParams(params)}`;
 }
