@@ -16,7 +16,7 @@ export interface HeavyClientData {
 export interface HeavyAnswer {
   readonly status: number;
   readonly bytes: number;
-  /** Of an error. */
+  /** Body of an error. */
   readonly text: string;
 }
 
