@@ -126,6 +126,7 @@ export class Replay {
     this.#head.liftLimits();
     if (checkpoint > 0) await this.#loadCheckpoint(checkpoint, pacer);
     const staged = await this.#readSegments(segments, pacer);
+    await this.#syncSegments(segments);
     this.#head.findNewest();
     const last = await this.#appendAllStaged(staged, first, pacer);
     // nothing came since the last look
@@ -135,6 +136,22 @@ export class Replay {
     this.tookMs = clock.monotonicMs() - startedMs;
     const { seriesCount: series } = this.#head;
     log('info', 'replay is through', { folder, series, samples: this.samples, ms: Math.round(this.tookMs) });
+  }
+
+  /**
+   * Whoever wrote them may have been killed before they were synced, and what is written from now on rests on what was read: on series
+   * that were dropped, or have come. A power cut that took that, and left what came later, would leave samples of other series.
+   */
+  async #syncSegments(segments: readonly number[]): Promise<void> {
+    const { disk, folder } = this.#options;
+    for (const sequence of segments) {
+      const file = disk.append(path.join(folder, segmentName(sequence)));
+      try {
+        await file.sync();
+      } finally {
+        file.close();
+      }
+    }
   }
 
   async #loadCheckpoint(checkpoint: number, pacer: Pacer): Promise<void> {

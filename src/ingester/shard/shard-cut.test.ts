@@ -20,7 +20,8 @@ class CutDisk extends MemoryDisk {
 
   override append(name: string): AppendFile {
     const file = super.append(name);
-    const own = { file, synced: file.bytes };
+    // whoever opens it again has synced nothing of it
+    const own = { file, synced: this.#open.get(name)?.synced ?? file.bytes };
     this.#open.set(name, own);
     const sync = async () => {
       this.syncs++;
@@ -60,8 +61,8 @@ function open(disk: CutDisk, machineRun: string | undefined, more: Partial<Shard
   });
 }
 
-const push = (shard: Shard, timeMs: number, value = 1) =>
-  shard.push('t', testFrames([{ labels: { __name__: 'm' }, samples: [[timeMs, value]] }]), LIMITS);
+const push = (shard: Shard, timeMs: number, value = 1, name = 'm') =>
+  shard.push('t', testFrames([{ labels: { __name__: name }, samples: [[timeMs, value]] }]), LIMITS);
 const seriesOf = (shard: Shard) => shard.head.seriesCount;
 
 test('after a cut the windows that were open may lack samples, and others do not, until the store has the rest', async () => {
@@ -128,6 +129,22 @@ test('a process that ends loses nothing, nor does a shard that was closed; a sha
     await second.ready;
     assert.equal(second.losses(0, 2 * NOW_MS).length, losses, String([before, after, isClosed]));
   }
+});
+
+test('a process syncs what one before it left, before anything rests on it', async () => {
+  const disk = new CutDisk();
+  const killed = open(disk, 'one');
+  await killed.ready;
+  await push(killed, NOW_MS);
+  await push(killed, NOW_MS + 1, 2, 'unsynced');
+  const next = open(disk, 'one');
+  await next.ready;
+  await push(next, NOW_MS + 2, 3, 'unsynced');
+  await push(next, NOW_MS + WINDOW_MS);
+  disk.cut();
+  const last = open(disk, 'two');
+  await last.ready;
+  assert.equal(seriesOf(last), 2);
 });
 
 test('only what opens a window is synced at once', async () => {
