@@ -4,7 +4,7 @@ import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from '../storage/columns.ts';
 import type { SelectRequest } from '../storage/queryable.ts';
 import { ROW_ENTRY_WORDS, ROW_FROM, ROW_OTHERWISE } from '../storage/row-layout.ts';
-import type { RowBatch, RowProgram } from '../storage/series-rows.ts';
+import { areSamePrograms, type RowBatch, type RowProgram } from '../storage/series-rows.ts';
 import type { SourceSeries } from '../storage/source.ts';
 import type { Matches } from './store-matching.ts';
 
@@ -100,7 +100,7 @@ export class RowsRecorder {
 
   /** Takes the rows of the series at [from, to) of `indexes`. */
   take(program: RowProgram, indexes: Uint32Array | undefined, from: number, to: number, batch: RowBatch): void {
-    assert(isSame(program, this.#program), 'rows of another program');
+    assert(areSamePrograms(program, this.#program), 'rows of another program');
     const { steps } = program;
     const { entries, values } = this.#rows;
     for (let place = from; place < to; place++) {
@@ -115,17 +115,6 @@ export class RowsRecorder {
     }
     if (this.#left === 0 && 2 * this.#otherwise <= this.#has.length) this.#done(this.#rows.bytes);
   }
-}
-
-function isSame(one: RowProgram, other: RowProgram): boolean {
-  return (
-    one.func === other.func &&
-    one.steps === other.steps &&
-    one.firstEndMs === other.firstEndMs &&
-    one.stepMs === other.stepMs &&
-    one.backMs === other.backMs &&
-    one.rangeSeconds === other.rangeSeconds
-  );
 }
 
 /** Rows that were kept. */
@@ -194,7 +183,7 @@ export class KeptRows {
     to: number,
     out: RowBatch,
   ): number => {
-    assert(isSame(program, this.#program), 'rows of another program');
+    assert(areSamePrograms(program, this.#program), 'rows of another program');
     const { steps } = program;
     const { entries, values } = this.#rows;
     if (indexes === undefined) {

@@ -11,6 +11,17 @@ export interface RowProgram {
   readonly rangeSeconds: number;
 }
 
+export function areSamePrograms(one: RowProgram, other: RowProgram): boolean {
+  return (
+    one.func === other.func &&
+    one.steps === other.steps &&
+    one.firstEndMs === other.firstEndMs &&
+    one.stepMs === other.stepMs &&
+    one.backMs === other.backMs &&
+    one.rangeSeconds === other.rangeSeconds
+  );
+}
+
 /** The rows of some series, in the memory of who asks. */
 export interface RowBatch {
   /** (series, step) row-major; only the steps that the entry names hold. */

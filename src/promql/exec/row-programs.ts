@@ -8,7 +8,7 @@ import {
   ROW_RESETS,
   ROW_SUM,
 } from '../../storage/row-layout.ts';
-import type { RowProgram } from '../../storage/series-rows.ts';
+import { areSamePrograms, type RowProgram } from '../../storage/series-rows.ts';
 import type { Opening } from '../functions/function.ts';
 import { type RateKind, seconds } from '../functions/rate.ts';
 import {
@@ -60,7 +60,7 @@ export function programsOf(execution: Evaluated, plan: PlanNode): ReadonlyMap<Se
   const otherwise = new Set<Select>();
   const note = (select: Select, program: RowProgram | undefined): void => {
     const before = found.get(select);
-    if (program === undefined || (before !== undefined && !areEqual(before, program))) otherwise.add(select);
+    if (program === undefined || (before !== undefined && !areSamePrograms(before, program))) otherwise.add(select);
     else found.set(select, program);
   };
   const visit = (node: PlanNode): void => {
@@ -84,17 +84,6 @@ export function programsOf(execution: Evaluated, plan: PlanNode): ReadonlyMap<Se
   visit(plan);
   for (const select of otherwise) found.delete(select);
   return found;
-}
-
-function areEqual(a: RowProgram, b: RowProgram): boolean {
-  return (
-    a.func === b.func &&
-    a.steps === b.steps &&
-    a.firstEndMs === b.firstEndMs &&
-    a.stepMs === b.stepMs &&
-    a.backMs === b.backMs &&
-    a.rangeSeconds === b.rangeSeconds
-  );
 }
 
 /** The kernel's number for a function; undefined: it has none. */
