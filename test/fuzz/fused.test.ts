@@ -69,13 +69,13 @@ test(`rows of many series at once are those of each by itself (seed ${SEED})`, a
     for (let i = 0; i < COUNT; i++) {
       if (i === Math.floor(COUNT / 2)) await rig.flush();
       const request = randomRequest(random, expressions);
-      // twice, so that the store may have the second one's rows from the first
-      const [want, ...answers] = await Promise.all([
+      const [want, got] = await Promise.all([
         answerOf(rig.plainRunner('a'), request),
         answerOf(rig.runner('a'), request),
-        answerOf(rig.runner('a'), request),
       ]);
-      for (const got of answers) assert.equal(got, want, JSON.stringify(request));
+      assert.equal(got, want, JSON.stringify(request));
+      // once more, so that the store may have its rows from before
+      assert.equal(await answerOf(rig.runner('a'), request), want, JSON.stringify(request));
       points += want.length;
     }
     assert.ok(points > COUNT * 100, 'most of them have an answer');
