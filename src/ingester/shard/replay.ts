@@ -57,6 +57,8 @@ export interface ReplayOptions extends LogFolder {
   readonly forgetRest: (tenantId: string) => void;
   /** Called when nothing is left to replay: from here on requests go to the head. */
   readonly live: () => void;
+  /** Aborted where nobody waits for it any more: it ends at its next pause, and nothing is lost. */
+  readonly signal: AbortSignal;
 }
 
 export interface ReplayFrom {
@@ -120,13 +122,14 @@ export class Replay {
   }
 
   async run({ checkpoint, segments, first }: ReplayFrom): Promise<void> {
-    const { log, folder, clock, commit, live } = this.#options;
+    const { log, folder, clock, commit, live, signal } = this.#options;
     const startedMs = clock.monotonicMs();
-    const pacer = new Pacer(clock, { sliceMs: SLICE_MS });
+    const pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal });
     this.#head.liftLimits();
     if (checkpoint > 0) await this.#loadCheckpoint(checkpoint, pacer);
     const staged = await this.#readSegments(segments, pacer);
     await this.#syncSegments(segments);
+    signal.throwIfAborted();
     this.#head.findNewest();
     const last = await this.#appendAllStaged(staged, first, pacer);
     // nothing came since the last look

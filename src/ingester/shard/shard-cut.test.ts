@@ -147,6 +147,21 @@ test('a process syncs what one before it left, before anything rests on it', asy
   assert.equal(seriesOf(last), 2);
 });
 
+test('a shard that is closed while it replays ends that, and the next one has all of the log', async () => {
+  const disk = new CutDisk();
+  const first = open(disk, 'one');
+  await first.ready;
+  await push(first, NOW_MS);
+  await first.close({ checkpoint: false });
+  const closed = open(disk, 'one');
+  await closed.close({ checkpoint: false });
+  await assert.rejects(closed.ready, /shutting down/);
+  assert.equal(closed.state, 'closed');
+  const last = open(disk, 'one');
+  await last.ready;
+  assert.equal(seriesOf(last), 1);
+});
+
 test('only what opens a window is synced at once', async () => {
   const disk = new CutDisk();
   const shard = open(disk, 'one');

@@ -123,6 +123,7 @@ export class Shard {
   /** Time of the newest sample that was ever here. */
   #newestMs = Number.NEGATIVE_INFINITY;
   readonly #replay: Replay;
+  readonly #closing = new AbortController();
   #state: ShardState = 'replaying';
   readonly #checkpoints: Checkpoints;
   readonly #sweep: Sweep;
@@ -162,6 +163,7 @@ export class Shard {
     this.#sweep = new Sweep({ windowMs, clock, head, commit: this.#commit, checkpoints: this.#checkpoints });
     this.#replay = new Replay({
       ...logFolder,
+      signal: this.#closing.signal,
       windowMs,
       headBytesMax,
       clock,
@@ -544,6 +546,9 @@ export class Shard {
       await this.dropFlushed();
       await this.checkpoint();
     }
+    // what it has not read yet is in the log
+    this.#closing.abort(processErrors.shuttingDown({}));
+    await this.ready.catch(() => {});
     await this.#exclusive;
     const wasLive = this.#state === 'live';
     this.#state = 'closed';
