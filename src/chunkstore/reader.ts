@@ -21,10 +21,11 @@ import { type BlockCache, BlockFetcher, type GroupInUse } from './block-fetcher.
 import { hexOf } from './group-row.ts';
 import { type FoundGroup, IndexReader, NoGroups } from './index-reader.ts';
 import { KeptLabelBlocks } from './kept-label-blocks.ts';
-import { KeptRows, type RowCache, RowsRecorder, rowsBytes, rowsKey } from './kept-rows.ts';
+import type { RowCache } from './kept-rows.ts';
 import { OpenGroups } from './open-groups.ts';
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
+import { SelectRows } from './select-rows.ts';
 import { type StoreSeries, StoreSeriesSet } from './series-set.ts';
 import { LabelBlocks, type Matches, type MetricFilter, metricFilter, SeriesMatcher } from './store-matching.ts';
 import { type SizedSpan, type StoreSize, sizeOfGroups, spanOf } from './store-size.ts';
@@ -222,7 +223,8 @@ export class ChunkStoreReader {
     let wideBytes = 0;
     // tombstones come and go, and so does what is older than it is kept
     const isSettled = tombstones.length === 0 && startMs === request.startMs;
-    const keeping = isSettled ? this.#keeping(tenant, request, metrics, found, context) : undefined;
+    const { rowsCache } = this.#options;
+    const rows = isSettled ? SelectRows.of(rowsCache, tenant, request, metrics, found, context) : undefined;
     /** Memory of rows that are kept, or will be. */
     let keptBytes = 0;
     const fetcher = new BlockFetcher(
@@ -236,7 +238,7 @@ export class ChunkStoreReader {
       let chunkCount = metrics.decides ? seriesOf(found, metrics) : 0;
       if (!labelsOnly && metrics.decides) context.budget.addChunks(chunkCount, 0);
       const isMarginal = (group: GroupInUse): boolean => touchesLittle(group, startMs, endMs);
-      const kept = await keeping?.find();
+      const kept = await rows?.find();
       if (kept !== undefined) {
         keptBytes = kept.heldBytes;
         context.budget.addMemory(keptBytes);
@@ -288,7 +290,7 @@ export class ChunkStoreReader {
       });
       const sorted = await sortInTurns(pacer, series, (a, b) => Labels.compare(a.labels, b.labels));
       const some = request.limit ? sorted.slice(0, request.limit) : sorted;
-      const recording = kept === undefined ? keeping?.recording(some, matcher.labels, fetcher.chunkBytes) : undefined;
+      const recording = kept === undefined ? rows?.recording(some, matcher.labels, fetcher.chunkBytes) : undefined;
       keptBytes += recording?.heldBytes ?? 0;
       const { reader } = this.#decoder;
       reader.begin();
@@ -307,46 +309,6 @@ export class ChunkStoreReader {
       context.budget.addMemory(-fetcher.heldBytes - wideBytes - keptBytes);
       throw error;
     }
-  }
-
-  /** How the rows of a select are kept; undefined: they are not. */
-  #keeping(
-    tenant: string,
-    { program, ...request }: StoreSelect & Programmed,
-    metrics: MetricFilter,
-    found: readonly FoundGroup[],
-    { signal, budget }: QueryContext,
-  ) {
-    const { rowsCache } = this.#options;
-    const { labelsOnly, limit, isOnce, shard } = request;
-    if (rowsCache === undefined || program === undefined) return undefined;
-    if (labelsOnly === true || limit || isOnce === true || shard !== undefined) return undefined;
-    const { chunkBytes, chunks } = sizeOfGroups(found, metrics);
-    if (!rowsCache.isWorth(rowsBytes(chunks, program.steps), chunkBytes)) return undefined;
-    const names = found.map(({ name }) => name);
-    const key = rowsKey(tenant, request, program, names);
-    return {
-      async find(): Promise<KeptRows | undefined> {
-        const rows = await rowsCache.get(key, signal).catch(() => undefined);
-        signal.throwIfAborted();
-        return rows && KeptRows.of(rows, program);
-      },
-      /** Undefined where the query has no memory left for it: it needs the rows only for others. */
-      recording(series: readonly StoreSeries[], matched: readonly Labels[], chunkBytes: number) {
-        const heldBytes = rowsBytes(series.length, program.steps);
-        if (!RowsRecorder.holds(chunkBytes)) return undefined;
-        try {
-          budget.addMemory(heldBytes);
-        } catch {
-          budget.addMemory(-heldBytes);
-          return undefined;
-        }
-        const numberOf = new Map(matched.map((labels, number) => [labels, number]));
-        const numbers = Uint32Array.from(series, ({ labels }) => numberOf.get(labels)!);
-        const keep = (rows: Uint8Array) => rowsCache.set(tenant, key, rows);
-        return { heldBytes, recorder: new RowsRecorder(program, numbers, chunkBytes, keep) };
-      },
-    };
   }
 
   /**
