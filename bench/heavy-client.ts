@@ -3,12 +3,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 // Client of the heavy queries of bench/fairness.ts, in a thread of its own: who reads answers of tens of megabytes is late with all else
 // that it does, which would be measured with the light ones.
 
-/** Paths that are asked for, all at once. */
-const { url, headers, paths } = workerData as HeavyClientData;
-
 export interface HeavyClientData {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** All of them are asked for at once. */
   readonly paths: readonly string[];
 }
 
@@ -19,6 +17,8 @@ export interface HeavyAnswer {
   /** Body of an error. */
   readonly text: string;
 }
+
+const { url, headers, paths } = workerData as HeavyClientData;
 
 async function ask(path: string): Promise<HeavyAnswer> {
   const { status, body } = await fetch(url + path, { headers });

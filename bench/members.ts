@@ -3,6 +3,7 @@
 // Three ingesters make the ring, the others show that they live as those do that were taken out: that costs the store the same, and
 // saves the minutes in which each joins by itself. All share this process, whose CPU is that of all of them.
 // Bar: every heartbeat (one each 5 s) is seen by all within half of the minute after which an ingester counts as unhealthy.
+import { defaultsOf } from '../src/kit/config/section.ts';
 import { TableKv } from '../src/kv/table.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { systemBytes } from '../src/lib/random.ts';
@@ -10,9 +11,13 @@ import { RingFollower } from '../src/ring/follower.ts';
 import { RingMember } from '../src/ring/member.ts';
 import type { MemberRow } from '../src/ring/row.ts';
 import { TestDisk } from '../src/ring/test-world.ts';
+import { openCassandra } from '../src/table/cassandra/store.ts';
 import type { TableStore } from '../src/table/client.ts';
 import { CountingTableClient } from '../src/table/counting.ts';
+import { dynamodbConfig } from '../src/table/dynamodb/config.ts';
+import { openDynamodb } from '../src/table/dynamodb/store.ts';
 import { MemoryTableStore } from '../src/table/memory.ts';
+import { singleNode } from '../test/backends/cassandra.ts';
 import { startService } from '../test/harness/services.ts';
 import { benchOptions } from './options.ts';
 
@@ -147,17 +152,12 @@ async function openTables(name: string): Promise<TableStore> {
       return new MemoryTableStore();
     case 'cassandra': {
       const { port } = resources.use(await startService('cassandra'));
-      const { singleNode } = await import('../test/backends/cassandra.ts');
-      const { openCassandra } = await import('../src/table/cassandra/store.ts');
       const opened = await openCassandra(singleNode(`${port}`, 'members'), { clock: systemClock });
       resources.defer(() => opened.client.close());
       return opened;
     }
     case 'dynamodb': {
       const { port } = resources.use(await startService('dynamodb'));
-      const { defaultsOf } = await import('../src/kit/config/section.ts');
-      const { dynamodbConfig } = await import('../src/table/dynamodb/config.ts');
-      const { openDynamodb } = await import('../src/table/dynamodb/store.ts');
       const config = {
         ...defaultsOf(dynamodbConfig),
         endpoint: `http://127.0.0.1:${port}`,

@@ -97,8 +97,8 @@ export class Journal {
           // the next fault ended it
           !(each.atMs >= untilMs && each.startMs > untilMs - SHORTLY_MS),
       );
-      const failedMs = last === undefined ? 0 : last.atMs - startMs;
-      found.push({ fault, ms: last === undefined ? 0 : last.startMs - startMs, failedMs, why: last?.why ?? '' });
+      const { startMs: sentMs, atMs, why } = last ?? { startMs, atMs: startMs, why: '' };
+      found.push({ fault, ms: sentMs - startMs, failedMs: atMs - startMs, why });
     }
     return found;
   }
