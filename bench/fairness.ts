@@ -21,6 +21,8 @@ const FIRST = 'anonymous';
 /** The other tenant has as many series as a metric of the first, of the last hour, in the head. */
 const OTHERS = 100;
 const nowMs = Date.now();
+/** Light queries of each tenant before anything is measured. */
+const WARM_UP = 100;
 
 const dataDir = tempFolder('fairness');
 try {
@@ -51,18 +53,36 @@ try {
     if (status !== 200 || !text.includes('values')) throw new Error(`a light query: ${status} ${text}`);
     return performance.now() - begunMs;
   };
-  const rounds = async (count: number, pauseMs: number) => {
+  for (let i = 0; i < WARM_UP; i++) {
+    await light(FIRST);
+    await light('other');
+  }
+  // one a second of each, whether those before are answered or not: idle times are taken at the same pace, since code and caches of a
+  // process that is asked more often are warmer
+  const eachSecond = async (goesOn: () => boolean) => {
     const ms: Record<string, number[]> = { own: [], other: [] };
-    for (let i = 0; i < count; i++) {
-      await sleep(pauseMs);
-      const [own, other] = await Promise.all([light(FIRST), sleep(pauseMs / 2).then(() => light('other'))]);
-      ms.own!.push(own);
-      ms.other!.push(other);
+    const lights: Promise<unknown>[] = [];
+    let failure: { readonly reason: unknown } | undefined;
+    const begin = (tenant: string, of: number[]) => {
+      const asked = light(tenant).then(
+        (tookMs) => of.push(tookMs),
+        (reason) => {
+          failure ??= { reason };
+        },
+      );
+      lights.push(asked);
+    };
+    for (let i = 0; i < Number(options.seconds) && goesOn() && failure === undefined; i++) {
+      begin(FIRST, ms.own!);
+      await sleep(500);
+      begin('other', ms.other!);
+      await sleep(500);
     }
+    await Promise.all(lights);
+    if (failure !== undefined) throw (failure as { readonly reason: unknown }).reason;
     return ms;
   };
-  await rounds(100, 5);
-  const idle = await rounds(100, 50);
+  const idle = await eachSecond(() => true);
   let done = 0;
   let bytes = 0;
   let areThrough = false;
@@ -85,27 +105,7 @@ try {
     areThrough = true;
   });
   await sleep(500);
-  // one a second of each, whether those before are answered or not, as long as there are heavy ones
-  const loaded: Record<string, number[]> = { own: [], other: [] };
-  const lights: Promise<unknown>[] = [];
-  let failure: { readonly reason: unknown } | undefined;
-  const begin = (tenant: string, ms: number[]) => {
-    const asked = light(tenant).then(
-      (tookMs) => ms.push(tookMs),
-      (reason) => {
-        failure ??= { reason };
-      },
-    );
-    lights.push(asked);
-  };
-  for (let i = 0; i < Number(options.seconds) && !areThrough && failure === undefined; i++) {
-    begin(FIRST, loaded.own!);
-    await sleep(500);
-    begin('other', loaded.other!);
-    await sleep(500);
-  }
-  await Promise.all(lights);
-  if (failure !== undefined) throw (failure as { readonly reason: unknown }).reason;
+  const loaded = await eachSecond(() => !areThrough);
   const row = (of: Record<string, number[]>, whose: string) => {
     const sorted = of[whose]!.toSorted((a, b) => a - b);
     const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)]!.toFixed(1);
