@@ -170,6 +170,26 @@ test('a request that is made and cancelled while a query reads what holds of the
   }
 });
 
+test('a late sample that the ingester is not asked for is seen once it is flushed', async () => {
+  const world = await startWorld(seededRandom(SEED), { withinMs: 2 * HOUR_MS });
+  try {
+    await world.write([{ labels: labelsOf(1), samples: [[OLD_MS - HOUR_MS, 1]] }]);
+    await world.flush();
+    await world.drop();
+    assert.ok(await late(world));
+    // what is hidden would be cached for the generation that the late sample made
+    const ask = () => Promise.all(world.frontends.map((frontend) => answersOf(frontend, REQUEST, TENANT)));
+    const hidden = comparableAnswer((await ask())[0]!);
+    await turnsUntil(() => true);
+    await world.flush();
+    const plain = comparableAnswer(await answersOf(world.plain, REQUEST, TENANT));
+    assert.notDeepEqual(plain, hidden);
+    for (const answer of await ask()) assert.deepEqual(comparableAnswer(answer), plain);
+  } finally {
+    await world.close();
+  }
+});
+
 for (const [name, change] of Object.entries(CHANGES)) {
   test(`a query that caches beside ${name}, in every order`, async () => {
     const random = seededRandom(SEED);

@@ -51,6 +51,7 @@ test('nothing is kept of a day that is young, partly gone or about to change', a
   const today = { startMs: yesterday.startMs + DAY_MS, endMs: yesterday.endMs + DAY_MS };
   assert.equal(await open('t', 'q', today), undefined);
   assert.equal(await open('t', 'q', yesterday, { ...limits, ageMs: DAY_MS }), undefined);
+  assert.equal(await open('t', 'q', yesterday, { ...limits, ageMs: Number.POSITIVE_INFINITY }), undefined);
   assert.equal(await open('t', 'q', yesterday, { ...limits, retentionMs: 1.5 * DAY_MS }), undefined);
   assert.notEqual(await open('t', 'q', yesterday, { ...limits, retentionMs: 2 * DAY_MS }), undefined);
   view.settledMs = NOW_MS + 1;

@@ -1,6 +1,7 @@
 import type { Cache } from '../cache/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Turns } from '../lib/turns.ts';
+import type { JoinedLimits } from '../limits/query-limits.ts';
 import { coverageOf, type Piece } from './coverage.ts';
 import { cutSteps, decodeExtents, type Extent, encodeExtents, LabelLists } from './extents.ts';
 import { type Grid, isNoted, joinSteps } from './merge-steps.ts';
@@ -26,12 +27,25 @@ export interface ResultsCacheOptions {
 
 /** A tenant's limits that concern what is cached. */
 export interface CacheLimits {
-  /** Steps that see younger samples are not cached. */
+  /** Steps that see younger samples are not cached; infinite: none are. */
   readonly ageMs: number;
   /** Samples older than this are gone; 0: they are kept for ever. */
   readonly retentionMs: number;
   /** 0: as long as the cache keeps them. */
   readonly ttlMs: number;
+}
+
+/** @param usualAgeMs age from which answers are cached, but for limits of tenants */
+export function cacheLimitsOf(limits: JoinedLimits, usualAgeMs: number): CacheLimits {
+  const { maxCacheFreshnessMs, outOfOrderTimeWindowMs, retentionsMs, resultsCacheTtlMs } = limits;
+  // a late sample that ingesters are not asked for is seen with its flush, which moves no generation
+  const isAllSeen = limits.queryIngestersWithinMs === 0;
+  const ageMs = Math.max(maxCacheFreshnessMs, outOfOrderTimeWindowMs + usualAgeMs);
+  return {
+    ageMs: isAllSeen ? ageMs : Number.POSITIVE_INFINITY,
+    retentionMs: retentionsMs[0] ?? 0,
+    ttlMs: resultsCacheTtlMs,
+  };
 }
 
 /** A query that may be answered from the cache. */

@@ -288,7 +288,7 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
   queryIngestersWithinMs: duration({
     default: '0',
     flag: 'querier.query-ingesters-within',
-    help: 'Ingesters are asked only for data younger than this. 0: always. Less than a window and its flush take hides what is not in the store yet.',
+    help: 'Ingesters are asked only for data younger than this. 0: always. Less than a window and its flush take hides what is not in the store yet. Answers are cached only with 0.',
   }),
 
   // rules

@@ -7,7 +7,7 @@ import { Tombstones } from '../../src/chunkstore/tombstones.ts';
 import { ChunkStoreWriter } from '../../src/chunkstore/writer.ts';
 import type { QueryRunner } from '../../src/contract/query.ts';
 import { Frontend } from '../../src/frontend/frontend.ts';
-import { ResultsCache } from '../../src/frontend/results-cache.ts';
+import { cacheLimitsOf, ResultsCache } from '../../src/frontend/results-cache.ts';
 import { nothingOver } from '../../src/frontend/test-answers.ts';
 import { Flusher } from '../../src/ingester/flush/flush.ts';
 import { FLUSH_ALL } from '../../src/ingester/flush/flush-contract.ts';
@@ -61,8 +61,9 @@ function shardOver(disk: MemoryDisk, folder: string, clock: ManualClock): Shard 
  * A store, an ingester, an importer, and two front ends.
  *
  * @param isShared whether the front ends share a cache; else each has its own, and neither hears of what the other sees
+ * @param withinMs the ingester is asked only for younger samples; 0: for all
  */
-export async function startWorld(random: Random, { gates = new Gates(), isShared = true } = {}) {
+export async function startWorld(random: Random, { gates = new Gates(), isShared = true, withinMs = 0 } = {}) {
   const clock = new ManualClock(NOW_MS);
   const tables = new MemoryTableStore();
   const objects = new MemoryObjectClient(clock);
@@ -98,6 +99,7 @@ export async function startWorld(random: Random, { gates = new Gates(), isShared
   const [ingester, importer] = [holders[0]!, holders[1]!];
   for (const { shard } of holders) await shard.ready;
   const config = defaultsOf(querierConfig);
+  const limits = joinedLimits(TENANT, () => ({ ...DEFAULT_LIMITS, queryIngestersWithinMs: withinMs }));
   const engine = querierEngine(config, new KernelRows());
   const sources = (actor: Actor) => {
     const channel = gates.shard(actor, ingester.channel);
@@ -115,7 +117,6 @@ export async function startWorld(random: Random, { gates = new Gates(), isShared
       clock,
       random,
     });
-    const limits = joinedLimits(TENANT, () => DEFAULT_LIMITS);
     return own.sources(TENANT, limits);
   };
   const querier = (): QueryRunner => sources('query').queries;
@@ -145,7 +146,7 @@ export async function startWorld(random: Random, { gates = new Gates(), isShared
         intervalMs: INTERVAL_MS,
         clock,
       }),
-      cacheLimits: { ageMs: AGE_MS, retentionMs: 0, ttlMs: 0 },
+      cacheLimits: cacheLimitsOf(limits, AGE_MS),
       lookbackMs: config.lookbackDeltaMs,
       alignToStep: false,
       parallelMax: 2,

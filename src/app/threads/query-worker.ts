@@ -11,7 +11,7 @@ import type { IngesterClient } from '../../contract/ingester.ts';
 import type { InstantRequest } from '../../contract/query.ts';
 import { FinishedDays } from '../../frontend/finished-days.ts';
 import { Frontend, type FrontendOptions } from '../../frontend/frontend.ts';
-import { type CacheLimits, ResultsCache } from '../../frontend/results-cache.ts';
+import { cacheLimitsOf, ResultsCache } from '../../frontend/results-cache.ts';
 import { SplitQueryable } from '../../frontend/split-queryable.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
 import { DirectReads } from '../../ingester/shard/direct-reads.ts';
@@ -234,6 +234,7 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
           askLookup === undefined ? sources.queryable(name) : new JobQueryable(name, askLookup, systemClock),
           lookups,
         );
+      const cached = cacheLimitsOf(limits, cacheAgeMs ?? 0);
       const queries = new Frontend({
         ...frontend,
         retriesMax,
@@ -241,7 +242,7 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
         over,
         querier: elsewhere ?? sources.queries,
         cache: answers,
-        cacheLimits: cacheLimits(limits),
+        cacheLimits: cached,
         need: { sizesOf: querier.sizes.bind(querier), limits },
         memory,
       });
@@ -252,7 +253,7 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
         // generations are those of one tenant
         ...(finishedDays === undefined || tenantsOf(tenant).length > 1
           ? {}
-          : { keptDay: finishedDays.ofTenant(tenant, cacheLimits(limits)) }),
+          : { keptDay: finishedDays.ofTenant(tenant, cached) }),
         workedMs: () => (ask === undefined ? undefined : workedMs),
         askWhole: (request, signal) => (ask && isUnknown ? askAsItIs(ask, request, signal) : undefined),
         previewer: rulePreviewer({ ...sources, queries, over, memory }),
@@ -267,12 +268,6 @@ async function askAsItIs(ask: AskJob, request: ApiRequest, signal: AbortSignal):
   const payload = encodeRequest({ kind: 'api', request: { ...request, takesParts: false } });
   const { head, bytes } = await ask(request.tenant, payload, signal);
   return { ...answerOf(head.api), body: bytes };
-}
-
-function cacheLimits(limits: JoinedLimits): CacheLimits {
-  const { maxCacheFreshnessMs, outOfOrderTimeWindowMs, retentionsMs, resultsCacheTtlMs } = limits;
-  const ageMs = Math.max(maxCacheFreshnessMs, outOfOrderTimeWindowMs + (cacheAgeMs ?? 0));
-  return { ageMs, retentionMs: retentionsMs[0] ?? 0, ttlMs: resultsCacheTtlMs };
 }
 
 const asked = new AskedMetrics(frontend.parsed);
