@@ -58,6 +58,9 @@ export interface QueryRunContext {
   readonly inBackground?: boolean;
 }
 
+/** Settings by which an expression has another answer, by flag. */
+export type LanguageFlags = Readonly<Record<string, boolean>>;
+
 interface QueryRequest {
   readonly expr: string;
   /** Age up to which the newest sample of a series is its value; absent: as configured. */

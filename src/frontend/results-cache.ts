@@ -19,7 +19,7 @@ export interface ResultsCacheOptions {
   readonly cache: Cache;
   /** @throws where they cannot be read: nothing is taken from the cache then */
   readonly generations: (tenant: string, signal: AbortSignal) => Promise<DaysView>;
-  /** Everything of the configuration that answers depend on, as text. */
+  /** Settings by which an expression has another answer, as text. */
   readonly flags: string;
   readonly intervalMs: number;
   readonly clock: Clock;

@@ -34,6 +34,13 @@ export const processErrors = catalogue({
     retry: true,
     text: (v: { querier: string; reason: string }) => `querier ${v.querier} is gone (${v.reason}); send again`,
   },
+  querierDiffers: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { flag: string; own: boolean; asked: boolean }) =>
+      `a querier has ${v.flag}=${v.own} where the query front end has ${v.asked}; both want the same`,
+  },
   schedulerAway: {
     http: 503,
     promType: 'unavailable',

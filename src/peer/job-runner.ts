@@ -1,6 +1,7 @@
 import type { JobHead } from '../contract/jobs.ts';
 import type {
   InstantRequest,
+  LanguageFlags,
   PartialRequest,
   PartialResult,
   QueryResult,
@@ -19,32 +20,42 @@ export type AskJob = (
   signal: AbortSignal,
 ) => Promise<{ readonly head: JobHead; readonly bytes: Uint8Array }>;
 
+/** Settings of the front end that hold for whoever evaluates. */
+export interface FrontendSettings {
+  readonly lookbackMs: number;
+  readonly language: LanguageFlags;
+}
+
 /** Whoever evaluates in another process, asked by jobs. */
 export class JobRunner implements QueryRunner {
   readonly #ask: AskJob;
+  readonly #settings: FrontendSettings;
 
-  constructor(ask: AskJob) {
+  constructor(ask: AskJob, settings: FrontendSettings) {
     this.#ask = ask;
+    this.#settings = settings;
   }
 
   async instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult> {
-    return decodeResult(await this.#run(tenant, { method: 'instant', request }, context));
+    return decodeResult(await this.#run(tenant, { method: 'instant', request: this.#settled(request) }, context));
   }
 
   async range(tenant: string, request: RangeRequest, context: QueryRunContext): Promise<QueryResult> {
-    return decodeResult(await this.#run(tenant, { method: 'range', request }, context));
+    return decodeResult(await this.#run(tenant, { method: 'range', request: this.#settled(request) }, context));
   }
 
   async partial(tenant: string, request: PartialRequest, context: QueryRunContext): Promise<PartialResult> {
-    return decodePartial(await this.#run(tenant, { method: 'partial', request }, context));
+    return decodePartial(await this.#run(tenant, { method: 'partial', request: this.#settled(request) }, context));
+  }
+
+  #settled<Request extends InstantRequest | RangeRequest>(request: Request): Request {
+    return { lookbackMs: this.#settings.lookbackMs, ...request };
   }
 
   async #run(tenant: string, query: AskedQuery, { signal }: QueryRunContext): Promise<Uint8Array> {
-    const { bytes } = await this.#ask(
-      tenant,
-      encodeRequest({ kind: 'query', ...query, trace: currentTrace() }),
-      signal,
-    );
+    const { language } = this.#settings;
+    const payload = encodeRequest({ kind: 'query', ...query, trace: currentTrace(), language });
+    const { bytes } = await this.#ask(tenant, payload, signal);
     return bytes;
   }
 }

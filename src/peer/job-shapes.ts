@@ -1,6 +1,6 @@
 import type { ApiRequest } from '../contract/api.ts';
 import type { AnswerPart, Job, JobHead, JobOrder, QuerierSeat } from '../contract/jobs.ts';
-import type { InstantRequest } from '../contract/query.ts';
+import type { InstantRequest, LanguageFlags } from '../contract/query.ts';
 import type { RuleSettings } from '../contract/rules.ts';
 import { traceParentOf } from '../kit/observe/trace.ts';
 import { decodeValue, encodeValue } from '../kit/rpc/codec.ts';
@@ -33,7 +33,12 @@ const PLACES_MAX = 100_000;
 
 /** The request of a job: the querier alone reads it. */
 export type JobRequest =
-  | ({ readonly kind: 'query'; readonly trace?: string | undefined } & AskedQuery)
+  | ({
+      readonly kind: 'query';
+      readonly trace?: string | undefined;
+      /** Settings of the front end. Absent: of one of a version before. */
+      readonly language?: LanguageFlags | undefined;
+    } & AskedQuery)
   | ({ readonly kind: 'lookup'; readonly trace?: string | undefined } & AskedLookup)
   | { readonly kind: 'rules'; readonly requests: readonly InstantRequest[] }
   | { readonly kind: 'api'; readonly request: ApiRequest };
@@ -47,7 +52,8 @@ export function decodeRequest(bytes: Uint8Array): JobRequest {
   const fields = fieldsOf(decodeValue(bytes), 'request');
   if (fields.kind === 'query') {
     const trace = traceParentOf(fields.trace);
-    return { kind: 'query', ...queryOf(fields), ...(trace !== undefined && { trace }) };
+    const language = optional(fields.language, languageOf);
+    return { kind: 'query', ...queryOf(fields), ...(trace !== undefined && { trace }), ...(language && { language }) };
   }
   if (fields.kind === 'lookup') {
     const trace = traceParentOf(fields.trace);
@@ -56,6 +62,11 @@ export function decodeRequest(bytes: Uint8Array): JobRequest {
   if (fields.kind === 'rules') return { kind: 'rules', requests: batchOf(fields.requests) };
   if (fields.kind === 'api') return { kind: 'api', request: apiRequestOf(fields.request) };
   throw wrongShape('request.kind');
+}
+
+function languageOf(value: unknown): LanguageFlags {
+  const flags = Object.entries(fieldsOf(value, 'language'));
+  return Object.fromEntries(flags.map(([flag, each]) => [flag, boolOf(each, 'language')]));
 }
 
 function apiRequestOf(value: unknown): ApiRequest {

@@ -135,6 +135,7 @@ const REQUESTS: readonly JobRequest[] = [
     method: 'instant',
     request: { expr: 'up', timeMs: 5, lookbackMs: 60_000, noStore: true, allowPartial: true },
     trace: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+    language: { '-a': true, '-b': false },
   },
   {
     kind: 'query',

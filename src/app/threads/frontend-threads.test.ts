@@ -8,6 +8,7 @@ import { WRITE_HEADERS, writeBody } from '../../../test/harness/remote-write.ts'
 import { until } from '../../../test/harness/wait.ts';
 import type { ApiRequest } from '../../contract/api.ts';
 import type { JobOrder } from '../../contract/jobs.ts';
+import type { LanguageFlags } from '../../contract/query.ts';
 import { JobDesk } from '../../frontend/job-desk.ts';
 import { loadConfig } from '../../kit/config/load.ts';
 import { silentLogger } from '../../kit/observe/log.ts';
@@ -18,7 +19,8 @@ import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { joinedLimits } from '../../limits/query-limits.ts';
 import { peerErrors } from '../../model/errors-peer.ts';
 import { JobBatches } from '../../peer/job-batches.ts';
-import { decodeRequest } from '../../peer/job-shapes.ts';
+import { JobRunner } from '../../peer/job-runner.ts';
+import { decodeRequest, encodeRequest } from '../../peer/job-shapes.ts';
 import { JobWorker } from '../../querier/job-worker.ts';
 import type { QueryWorkers } from '../../querier/service.ts';
 import { composeApp } from '../compose.ts';
@@ -93,7 +95,10 @@ async function started() {
       if (request.kind === 'lookup' && isOfBefore) throw peerErrors.peerMessageInvalid({ reason: 'request.kind' });
       if (request.kind === 'rules') jobs.push('rules');
       else jobs.push(request.kind === 'api' ? request.request.path : request.method);
-      return (await querier!.job(job, limits, ends)).answer;
+      if (request.kind !== 'query' || languageOfJobs === undefined)
+        return (await querier!.job(job, limits, ends)).answer;
+      const payload = encodeRequest({ ...request, language: languageOfJobs(request.language) });
+      return (await querier!.job({ ...job, payload }, limits, ends)).answer;
     },
     answers: () => desk,
     log: silentLogger,
@@ -134,6 +139,8 @@ class Orders implements AsyncIterable<JobOrder> {
 
 /** The querier is of a version that knows no look-ups. */
 let isOfBefore = false;
+/** Makes other settings of those that a front end asks with. */
+let languageOfJobs: ((own: LanguageFlags | undefined) => LanguageFlags | undefined) | undefined;
 const stage = await started();
 
 /** Series of a few days, the first of which are there on some of them only. */
@@ -250,6 +257,47 @@ test('a querier that knows no look-ups is asked for all of the request', async (
   } finally {
     isOfBefore = false;
   }
+});
+
+test('a querier evaluates only by the settings of the front end, as far as both know them', async () => {
+  const flag = '-querier.enable-promql-delayed-name-removal';
+  const params: ApiRequest['params'] = [['query', 'sum(m)'], ['step', '3600'], ...days(3)];
+  const ask = async (path: string) => {
+    const { status, text } = await asked(stage.front, path, params);
+    return { status, text };
+  };
+  for (const path of ['/api/v1/query', '/api/v1/query_range']) {
+    const usual = await ask(path);
+    assert.equal(usual.status, 200, usual.text);
+    languageOfJobs = (own) => ({ ...own, [flag]: true });
+    const { status, text } = await ask(path);
+    assert.equal(status, 503);
+    assert.ok(text.includes(`a querier has ${flag}=false where the query front end has true`), text);
+    // a front end of a version before, and one of a version to come
+    for (const language of [() => undefined, (own?: LanguageFlags) => ({ ...own, '-querier.to-come': true })]) {
+      languageOfJobs = language;
+      assert.deepEqual(await ask(path), usual);
+    }
+    languageOfJobs = undefined;
+  }
+});
+
+test('a front end says how far back selectors look where a request does not', async () => {
+  const lookbacks: (number | undefined)[] = [];
+  const runner = new JobRunner(
+    async (_tenant, payload) => {
+      const request = decodeRequest(payload);
+      if (request.kind === 'query') lookbacks.push(request.request.lookbackMs);
+      throw new Error('no answer');
+    },
+    { lookbackMs: 7000, language: {} },
+  );
+  const instant = { expr: 'm', timeMs: 0 };
+  for (const request of [instant, { ...instant, lookbackMs: 3 }]) {
+    await assert.rejects(runner.instant('t', request, { signal }), /no answer/);
+    await assert.rejects(runner.range('t', { ...request, startMs: 0, endMs: 5, stepMs: 1 }, { signal }), /no answer/);
+  }
+  assert.deepEqual(lookbacks, [7000, 7000, 3, 3]);
 });
 
 test('long answers of a front end come in parts, and whole', async () => {

@@ -44,6 +44,7 @@ import { type AskedFor, AskedMetrics, askedBy } from '../../querier/asked-metric
 import { SMALL_CHARS_MAX, SMALL_PATH } from '../../querier/direct/known-queries.ts';
 import { isSmallExpr, windowMsMaxOf } from '../../querier/direct/small-expr.ts';
 import { Hedges } from '../../querier/hedges.ts';
+import { checkLanguage, languageOf } from '../../querier/language.ts';
 import { Querier, querierEngine } from '../../querier/querier.ts';
 import { ReplicatedIngesters } from '../../querier/replicated-ingesters.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
@@ -81,6 +82,7 @@ const {
 } = workerData as QueryWorkerData;
 const reads = new Int32Array(generationReads);
 const engine = querierEngine(config, new KernelRows());
+const language = languageOf(config);
 const opened = openStore(store, systemClock);
 const cache = openBlockCache(caches, systemClock);
 const SLICE_MS = 10;
@@ -192,7 +194,7 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
           cache: await openResultsCache({ queryRange, caches }, shared, systemClock),
           generations: (tenant: string, signal: AbortSignal) =>
             countedRead(reads, tenant, () => generations.of(tenant, signal)),
-          flags: JSON.stringify(config),
+          flags: JSON.stringify(language),
           intervalMs: queryRange.splitQueriesByIntervalMs,
           clock: systemClock,
         };
@@ -224,7 +226,7 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
             isUnknown ||= thrown instanceof AppError && thrown.facts.id === 'peer-message-invalid';
             throw thrown;
           }));
-      const elsewhere = ask && new JobRunner(ask);
+      const elsewhere = ask && new JobRunner(ask, { lookbackMs: config.lookbackDeltaMs, language });
       // jobs are asked for again where they are left
       const retriesMax = elsewhere ? 0 : queryRange.maxRetries;
       const parallelMax = Math.min(elsewhere ? Number.POSITIVE_INFINITY : PARTS_AT_ONCE, limits.maxQueryParallelism);
@@ -402,6 +404,7 @@ const role: QueryRole = {
       const startedMs = systemClock.monotonicMs();
       const workedMs = () => systemClock.monotonicMs() - startedMs;
       if (request.kind === 'query') {
+        checkLanguage(language, request.language ?? {});
         const { queries } = own.querier.sources(tenant, limits);
         const bytes = await withTrace(request.trace, () => runQuery(queries, tenant, request, { signal }));
         return { head: { workedMs: workedMs() }, bytes };
