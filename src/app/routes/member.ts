@@ -1,10 +1,11 @@
 import type { IngesterService } from '../../ingester/service.ts';
 import { AddressParams } from '../../kit/http/form.ts';
 import { type HttpResponse, jsonResponse, type Route, textResponse } from '../../kit/http/message.ts';
+import type { RingMember } from '../../ring/member.ts';
 import type { ClusterNode } from '../cluster/cluster-node.ts';
 
 export interface MemberRoutesOptions {
-  readonly cluster: ClusterNode;
+  readonly cluster: Pick<ClusterNode, 'member'>;
   readonly ingester: Pick<IngesterService, 'owed' | 'losses' | 'vouchDeletions'>;
 }
 
@@ -25,9 +26,8 @@ export function memberRoutes({ cluster, ingester }: MemberRoutesOptions): Route[
       async handle({ method }) {
         if (method === 'POST') member().drain();
         if (method === 'DELETE') {
-          if (member().wants === 'leave') {
-            return textResponse(409, 'it has left already: it joins again when it is started the next time\n');
-          }
+          const refused = joinRefused(member());
+          if (refused !== undefined) return textResponse(409, `refused: ${refused}\n`);
           member().join();
         }
         return jsonResponse(await drainage(), { status: method === 'POST' ? 202 : 200 });
@@ -41,8 +41,9 @@ export function memberRoutes({ cluster, ingester }: MemberRoutesOptions): Route[
         const mode = AddressParams.of(query).get('mode')?.toUpperCase();
         if (method === 'POST') {
           if (mode !== 'READONLY' && mode !== 'ACTIVE') return textResponse(400, 'mode is READONLY or ACTIVE\n');
+          const refused = mode === 'ACTIVE' ? joinRefused(member()) : undefined;
+          if (refused !== undefined) return textResponse(409, `refused: ${refused}\n`);
           if (mode === 'READONLY') member().drain();
-          else if (member().wants === 'leave') return textResponse(409, 'it has left already\n');
           else member().join();
         }
         return textResponse(200, `${member().wants === 'join' ? 'ACTIVE' : 'READONLY'}\n`);
@@ -65,4 +66,15 @@ export function memberRoutes({ cluster, ingester }: MemberRoutesOptions): Route[
       },
     },
   ];
+}
+
+/** Why a member cannot be asked to join, or to stay; undefined: it can. One that is out joins by itself once the store has its log. */
+function joinRefused({ standing, wants }: RingMember): string | undefined {
+  if (wants === 'leave') return 'it has left already: it joins again when it is started the next time';
+  if (wants === 'nothing')
+    return 'it is no member of the ring, and joins by itself when the store has what its log holds';
+  if (wants === 'drain' && standing === 'out') {
+    return 'it was taken out of the ring while it drained, leaves when the store has what it holds, and joins again when it is started the next time';
+  }
+  return undefined;
 }
