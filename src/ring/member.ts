@@ -12,6 +12,7 @@ import { MemberFile } from './member-file.ts';
 import { OwnRow } from './own-row.ts';
 import type { Change } from './placement.ts';
 import type { MemberPlace } from './places.ts';
+import { drainRefused } from './plan.ts';
 import { type Offer, RingReader } from './reader.ts';
 import {
   beatOf,
@@ -240,6 +241,12 @@ export class RingMember implements RingPeer {
   /** Asks for arcs: a member that was taken out, once the store has all that its log held, and one that drains and stays after all. */
   join(): void {
     this.#wish('join');
+  }
+
+  /** Why it cannot own nothing: others are too few for what it owns, or no version is known. undefined: it can, or does already. */
+  get drainRefused(): string | undefined {
+    const view = this.#book.current();
+    return view === undefined ? ringErrors.ringUnknown({}).message : drainRefused(view, this.id);
   }
 
   /** Asks to own nothing, also after a restart. */

@@ -137,6 +137,18 @@ export function areOthersWell(input: Pick<PlanInput, 'view' | 'rows' | 'ageMs' |
   return others.size > 0 && [...others].every((each) => isHealthy(input, each) && isWhole(each));
 }
 
+/** Why others cannot own what a member owns under the newest version; undefined: they can, or it owns nothing. */
+export function drainRefused({ newest }: RingView, id: string): string | undefined {
+  if (newest.members.find((each) => each.id === id)?.state !== 'active') return undefined;
+  try {
+    changed({ kind: 'drain', id }, { since: [newest] });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return error.message;
+  }
+}
+
 /** Sizes that tenants need by what members report, each series by as many members as there are owners. */
 function grownTenants({ view: { newest }, sizes, splitSeries }: PlanInput): Map<string, SlotSizes> | undefined {
   const sums = new Map<string, { series: number; metrics: Map<string, number> }>();

@@ -45,7 +45,7 @@ class Ingester {
   readonly owed = new Set<string>();
   readonly #http: HttpListener;
 
-  constructor(name: string, zone: string) {
+  constructor(name: string, zone: string, kv: MemoryKv) {
     const args = [
       '-target=ingester',
       `-data.dir=${join(folder, name)}`,
@@ -112,11 +112,13 @@ class Ingester {
 }
 
 async function start(name: string, zone: string): Promise<Ingester> {
-  const ingester = new Ingester(name, zone);
+  const ingester = new Ingester(name, zone, kv);
   ingesters.set(name, ingester);
   await ingester.start();
   return ingester;
 }
+
+const of = (name: string) => ingesters.get(name)!;
 
 /** Waits until all know one version that counts, of which something is so. */
 async function settled(what: string, isSo: (status: RingStatus) => boolean): Promise<void> {
@@ -168,4 +170,49 @@ test('one whose log the store lacks is not asked to join, by either route', asyn
   await settled('it has joined', (status) => stateOf(status, late.id) === 'active');
   assert.equal((await late.ask('GET', '/ingester/mode')).text, 'ACTIVE\n');
   assert.equal((await late.ask('DELETE', '/ingester/drain')).status, 200, 'it is what is asked for');
+});
+
+interface Drainage {
+  readonly standing: string;
+  readonly wants: string;
+  readonly drained: boolean;
+  readonly refused?: string;
+}
+
+test('one whose part nobody could take is not drained, and says why', async () => {
+  const { id, member } = of('i2');
+  const reason =
+    'drain refused: it would leave 2 zones for 3 owners of an arc; add members in other zones first, or force it';
+  for (const path of ['/ingester/drain', '/ingester/mode?mode=READONLY']) {
+    assert.deepEqual(await of('i2').ask('POST', path), { status: 409, text: `refused: ${reason}\n` }, path);
+  }
+  assert.equal(member.wants, 'join');
+  const byOther = await of('i0').ask('POST', '/ring', { drain: id, confirm: id });
+  assert.deepEqual(byOther, { status: 409, text: `${reason}\n` });
+
+  // both could be taken in when they wished it
+  const both = [of('i0'), of('i3')];
+  for (const each of both) each.member.drain();
+  await settled('one drains', (status) => both.some((each) => stateOf(status, each.id) === 'draining'));
+  const told = await Promise.all(both.map((each) => each.json<Drainage>('/ingester/drain')));
+  assert.deepEqual(told.map(({ wants, standing, refused }) => [wants, standing, refused]).sort(), [
+    ['drain', 'drained', undefined],
+    ['drain', 'member', reason],
+  ]);
+  for (const each of both) assert.equal((await each.ask('DELETE', '/ingester/drain')).status, 200);
+  await settled('both have stayed', (status) => both.every((each) => stateOf(status, each.id) === 'active'));
+});
+
+test('one that knows no ring has nothing to drain, and shows what it waits for', async () => {
+  const alone = new Ingester('alone', '', new MemoryKv());
+  await alone.start();
+  try {
+    const { status, text } = await alone.ask('POST', '/ingester/drain');
+    assert.deepEqual([status, text], [409, 'refused: no version of the ring is known yet\n']);
+    assert.equal(alone.member.wants, 'join');
+    assert.match(String(alone.node.notReady()), /^no version of the ring is known: \d of 3 ingesters wait for it$/);
+    assert.match((await alone.ask('GET', '/ring')).text, /<p>No version is known\.<\/p>/);
+  } finally {
+    await alone.stop();
+  }
 });

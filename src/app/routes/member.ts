@@ -13,10 +13,11 @@ export interface MemberRoutesOptions {
 export function memberRoutes({ cluster, ingester }: MemberRoutesOptions): Route[] {
   const member = () => cluster.member!;
   const drainage = async () => {
-    const { standing, wants, id } = member();
+    const { standing, wants, id, drainRefused } = member();
     const isOut = standing === 'out' && wants === 'leave';
     const owed = (await ingester.owed()).size;
-    return { id, standing: standing ?? 'unknown', wants, drained: isOut && owed === 0, windowsOwed: owed };
+    const refused = wants === 'drain' ? drainRefused : undefined;
+    return { id, standing: standing ?? 'unknown', wants, drained: isOut && owed === 0, windowsOwed: owed, refused };
   };
   return [
     {
@@ -24,12 +25,8 @@ export function memberRoutes({ cluster, ingester }: MemberRoutesOptions): Route[
       methods: ['GET', 'POST', 'DELETE'],
       needs: 'admin',
       async handle({ method }) {
-        if (method === 'POST') member().drain();
-        if (method === 'DELETE') {
-          const refused = joinRefused(member());
-          if (refused !== undefined) return textResponse(409, `refused: ${refused}\n`);
-          member().join();
-        }
+        const refused = wish(member(), method === 'POST' ? 'drain' : method === 'DELETE' ? 'join' : undefined);
+        if (refused !== undefined) return textResponse(409, `refused: ${refused}\n`);
         return jsonResponse(await drainage(), { status: method === 'POST' ? 202 : 200 });
       },
     },
@@ -41,10 +38,8 @@ export function memberRoutes({ cluster, ingester }: MemberRoutesOptions): Route[
         const mode = AddressParams.of(query).get('mode')?.toUpperCase();
         if (method === 'POST') {
           if (mode !== 'READONLY' && mode !== 'ACTIVE') return textResponse(400, 'mode is READONLY or ACTIVE\n');
-          const refused = mode === 'ACTIVE' ? joinRefused(member()) : undefined;
+          const refused = wish(member(), mode === 'READONLY' ? 'drain' : 'join');
           if (refused !== undefined) return textResponse(409, `refused: ${refused}\n`);
-          if (mode === 'READONLY') member().drain();
-          else member().join();
         }
         return textResponse(200, `${member().wants === 'join' ? 'ACTIVE' : 'READONLY'}\n`);
       },
@@ -66,6 +61,15 @@ export function memberRoutes({ cluster, ingester }: MemberRoutesOptions): Route[
       },
     },
   ];
+}
+
+/** Has a member wish to own nothing, or arcs. @returns why it is refused; undefined: it is not */
+function wish(member: RingMember, wants: 'drain' | 'join' | undefined): string | undefined {
+  const refused = wants === 'drain' ? member.drainRefused : wants === 'join' ? joinRefused(member) : undefined;
+  if (refused !== undefined) return refused;
+  if (wants === 'drain') member.drain();
+  if (wants === 'join') member.join();
+  return undefined;
 }
 
 /** Why a member cannot be asked to join, or to stay; undefined: it can. One that is out joins by itself once the store has its log. */
