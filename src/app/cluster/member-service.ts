@@ -10,8 +10,8 @@ import type { ShardCalls } from '../../ingester/shard/shard-messages.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
 import { aborted } from '../../lib/aborted.ts';
-import type { Clock, Timer } from '../../lib/clock.ts';
-import type { RingMember, Standing } from '../../ring/member.ts';
+import { type Clock, type Timer, timeout } from '../../lib/clock.ts';
+import type { RingMember } from '../../ring/member.ts';
 import type { ClusterNode } from './cluster-node.ts';
 
 /** Parts of the main thread for a listener in another one. */
@@ -137,27 +137,42 @@ export class MemberService implements Service {
     log.warn({}, 'all of the log is taken, as -ingester.take-old-log says');
   }
 
-  /** Leaves the ring: resolves when others own what it had and the store has all that it held. */
+  /**
+   * Leaves the ring: resolves when others own what it had and the store has all that it held, when nobody could take over what it has, and
+   * after `drainTimeoutMs`.
+   */
   async #drain({ signal, progress }: Stop): Promise<void> {
-    const { cluster, clock, log } = this.#options;
+    const { cluster, config, clock, log } = this.#options;
     const { member } = cluster;
-    if (member === undefined || member.standing !== 'member') return;
-    member.drain();
+    // who is out may hold what the store lacks, too
+    if (member?.standing === undefined || hasLeft(member)) return;
+    const isAsked = member.wants !== 'drain' && member.wants !== 'leave';
+    if (isAsked && member.drainRefused === undefined) member.drain();
+    const limit = timeout(clock, config.drainTimeoutMs);
+    const either = AbortSignal.any([signal, limit.signal]);
     let said = '';
-    for (let standing = standingOf(member); !signal.aborted && standing !== 'out'; standing = standingOf(member)) {
-      const text = `draining: ${standing ?? 'no ring'}`;
+    while (!either.aborted && !hasLeft(member)) {
+      const { drainRefused: reason } = member;
+      if (reason !== undefined) {
+        // those that drained at the same time have left too few others: it comes back as it was
+        if (isAsked) member.join();
+        log.warn({ reason }, 'not drained: what it holds is in its log');
+        break;
+      }
+      const text = `draining: ${member.standing ?? 'no ring'}`;
       if (text !== said) progress(text);
       said = text;
       void this.#life?.look();
-      await clock.sleep(DRAIN_LOOK_MS, signal).catch(() => {});
+      await clock.sleep(DRAIN_LOOK_MS, either).catch(() => {});
     }
-    if (signal.aborted) log.warn({}, 'not drained in time: what it held is in its log, and the wish to drain stays');
+    limit.cancel();
+    if (either.aborted) log.warn({}, 'not drained in time: what it held is in its log, and the wish to drain stays');
   }
 }
 
-/** Asked anew each time: it changes while it is waited for. */
-function standingOf(member: RingMember): Standing | undefined {
-  return member.standing;
+/** Whether it is no member any more, and the store has all that it held. Asked anew each time: it changes while it is waited for. */
+function hasLeft({ standing, wants }: RingMember): boolean {
+  return standing === 'out' && wants === 'leave';
 }
 
 /** Looks at what is owed come with every third heartbeat, at least each 15 s, and sooner while its place in the ring changes. */
