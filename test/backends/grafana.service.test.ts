@@ -4,14 +4,18 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { ApiClient } from '../harness/api.ts';
+import { Cluster, ONE_THREAD, QUICK_RING } from '../harness/cluster.ts';
 import { CLOSE, difference, sorted } from '../harness/compare.ts';
 import { Pallium } from '../harness/pallium.ts';
+import { freePort } from '../harness/ports.ts';
 import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
 import { startService } from '../harness/services.ts';
 import { until } from '../harness/wait.ts';
+import { tableServices } from './e2e-stores.ts';
 
 // Requests as Grafana's Prometheus data source sends them, in panels, Explore, variables, annotations and its check of a data source: each
-// is answered as a Prometheus with the same samples answers it. Building Prometheus takes minutes: without one this is left out.
+// is answered as a Prometheus with the same samples answers it: as they are; in parts of ten minutes and shards, first evaluated and then
+// from the cache; by a front end between processes. Building Prometheus takes minutes: without one this is left out.
 //
 // Sources: Grafana `pkg/promlib/client/client.go` (queries, and what it passes on: a form by POST, unless the path is one that takes GET
 // only; after 400 and 405 the same by GET), `pkg/promlib/healthcheck.go` and `heuristics.go` (the check),
@@ -24,7 +28,8 @@ const isThere =
 const skip = isThere ? false : 'there is no Prometheus 3 here (test/services/start-prometheus builds one)';
 
 const STEP_S = 15;
-const END_S = Math.floor(Date.now() / 1000 / 60) * 60 - 60;
+/** Long enough ago to be cached. */
+const END_S = Math.floor(Date.now() / 1000 / 60) * 60 - 5 * 3600;
 const START_S = END_S - 3600;
 
 interface Request {
@@ -37,6 +42,13 @@ interface Request {
   /** Only the status says anything to Grafana. */
   readonly statusOnly?: true;
 }
+
+const IN_PARTS = [
+  '-querier.split-queries-by-interval=10m',
+  '-frontend.query-vertical-shard-size=4',
+  '-querier.cache-samples-min=0',
+];
+const { port: storePort, flags: storeFlags } = tableServices.find(({ name }) => name === 'dynamodb')!;
 
 const RANGE = [
   ['start', `${START_S}`],
@@ -154,45 +166,100 @@ const REQUESTS: readonly Request[] = [
   get('/api/v1/label/__name__/values', ['match[]', '{'], ...RANGE),
 ];
 
-test('requests of Grafana are answered as Prometheus answers them', { skip, timeout: 300_000 }, async () => {
+test('requests of Grafana are answered as Prometheus answers them', { skip, timeout: 300_000 }, async (t) => {
   // one that scrapes itself would have series of its own
   const folder = mkdtempSync(join(tmpdir(), 'grafana-'));
   after(() => rmSync(folder, { recursive: true, force: true }));
   process.env.PROMETHEUS_CONFIG ??= join(folder, 'prometheus.yml');
   writeFileSync(join(folder, 'prometheus.yml'), 'global: { scrape_interval: 1h }\n');
   await using prometheus = await startService('prometheus');
-  await using server = await Pallium.start();
   const theirs = new ApiClient(`http://127.0.0.1:${prometheus.port}`);
-  const ours = server.api();
   const body = writeBody(samples());
-  for (const url of [`${theirs.url}/api/v1/write`, `${ours.url}/api/v1/push`]) {
+  const write = async (url: string) => {
     const { status } = await fetch(url, { method: 'POST', headers: WRITE_HEADERS, body });
     assert.ok(status === 200 || status === 204, `${url}: ${status}`);
-  }
-  await until('samples in both', async () => {
-    const counts = await Promise.all([theirs, ours].map((each) => each.instant('count(http_requests_total)', END_S)));
-    return counts.every(({ result }) => result[0]?.value?.[1] === '6');
+  };
+  const hasSamples = async (api: ApiClient) =>
+    (await api.instant('count(http_requests_total)', END_S)).result[0]?.value?.[1] === '6';
+  await write(`${theirs.url}/api/v1/write`);
+  await until('samples in Prometheus', () => hasSamples(theirs));
+  const compare = async (ours: ApiClient) => {
+    const differences: string[] = [];
+    for (const request of REQUESTS) differences.push(...(await differencesOf(theirs, ours, request)));
+    assert.deepEqual(differences, []);
+  };
+
+  await t.test('as they are', async () => {
+    await using server = await Pallium.start();
+    await write(`${server.url}/api/v1/push`);
+    await until('samples', () => hasSamples(server.api()));
+    await compare(server.api());
   });
-  const differences: string[] = [];
-  for (const request of REQUESTS) {
-    const [want, got] = await Promise.all([asked(theirs, request), asked(ours, request)]);
-    const text = `${request.path} ${new URLSearchParams(request.params.map(([k, v]): [string, string] => [k, v]))}`;
-    if (want.status !== got.status)
-      differences.push(`${text}: ${want.status} wanted, there is ${got.status} ${got.text}`);
-    else if (request.statusOnly) continue;
-    else if (request.fieldsOnly) {
-      const fields = Object.keys(dataOf(want.text)).filter((name) => !(name in dataOf(got.text)));
-      if (fields.length > 0) differences.push(`${text}: ${fields} are missing`);
-    } else {
-      const found = difference(sorted(JSON.parse(want.text)), sorted(JSON.parse(got.text)), {
-        ...CLOSE,
-        errors: want.status === 400,
-      });
-      if (found !== undefined) differences.push(`${text}${found}`);
-    }
-  }
-  assert.deepEqual(differences, []);
+
+  await t.test('in parts and shards, and from the cache', async () => {
+    await using server = await Pallium.start({ flags: [...IN_PARTS, '-querier.workers=2'] });
+    await write(`${server.url}/api/v1/push`);
+    await until('samples', () => hasSamples(server.api()));
+    await compare(server.api());
+    assert.ok((await cachedSteps(server.api())) > 0, 'nothing came from the cache');
+    await compare(server.api());
+  });
+
+  await t.test(
+    'by a front end between processes',
+    { skip: storePort === undefined && 'needs DYNAMODB_PORT' },
+    async () => {
+      const flags = [
+        ...storeFlags(storePort!),
+        `-schema.prefix=g${Date.now().toString(36)}_`,
+        '-schema.object-store=none',
+      ];
+      await using cluster = new Cluster([
+        ...flags,
+        '-distributor.replication-factor=1',
+        ...QUICK_RING,
+        ...ONE_THREAD,
+        ...IN_PARTS,
+      ]);
+      await cluster.start('i1', ['-target=ingester']);
+      await cluster.ready();
+      const distributor = await cluster.start('d1', ['-target=distributor']);
+      const address = `127.0.0.1:${await freePort()}`;
+      const frontend = await cluster.start('f1', ['-target=query-frontend', `-server.peer-listen-address=${address}`]);
+      for (const name of ['q1', 'q2']) {
+        await cluster.start(name, ['-target=querier', `-querier.frontend-address=${address}`, `-querier.id=${name}`]);
+      }
+      await cluster.ready();
+      await write(`${distributor.url}/api/v1/push`);
+      await until('samples', () => hasSamples(frontend.api()));
+      await compare(frontend.api());
+      await compare(frontend.api());
+    },
+  );
 });
+
+/** Differences of two answers to a request, in text. */
+async function differencesOf(theirs: ApiClient, ours: ApiClient, request: Request): Promise<string[]> {
+  const [want, got] = await Promise.all([asked(theirs, request), asked(ours, request)]);
+  const text = `${request.path} ${formOf(request.params)}`;
+  if (want.status !== got.status) return [`${text}: ${want.status} wanted, there is ${got.status} ${got.text}`];
+  if (request.statusOnly) return [];
+  if (request.fieldsOnly) {
+    const fields = Object.keys(dataOf(want.text)).filter((name) => !(name in dataOf(got.text)));
+    return fields.length > 0 ? [`${text}: ${fields} are missing`] : [];
+  }
+  const errors = want.status === 400;
+  const found = difference(sorted(JSON.parse(want.text)), sorted(JSON.parse(got.text)), { ...CLOSE, errors });
+  return found === undefined ? [] : [`${text}${found}`];
+}
+
+/** Steps of one of the requests that came from the cache. */
+async function cachedSteps(api: ApiClient): Promise<number> {
+  const { params } = panel('http_requests_total{job="api"}', '7.5');
+  const answer = await fetch(`${api.url}/api/v1/query_range?${formOf(params)}`);
+  await answer.arrayBuffer();
+  return Number(/cached_steps;desc="(\d+)"/.exec(answer.headers.get('server-timing') ?? '')?.[1] ?? 0);
+}
 
 /** Series of two jobs, with a histogram. */
 function samples() {
@@ -213,11 +280,15 @@ function samples() {
 }
 
 function asked(api: ApiClient, { path, params, post }: Request) {
-  const form = new URLSearchParams(params.map(([name, value]): [string, string] => [name, value]));
+  const form = formOf(params);
   // as Grafana says who asks
   const headers = { 'user-agent': 'Grafana/13.2.1', 'x-dashboard-uid': 'abc', 'x-panel-id': '2' };
   if (post) return api.ask(path, { method: 'POST', headers, body: form });
   return api.ask(form.size === 0 ? path : `${path}?${form}`, { headers });
+}
+
+function formOf(params: Request['params']): URLSearchParams {
+  return new URLSearchParams(params.map(([name, value]): [string, string] => [name, value]));
 }
 
 function dataOf(text: string): object {

@@ -7,6 +7,7 @@ import { inflateSnappy } from '../../src/wire/snappy.ts';
 import { Cluster, ONE_THREAD, QUICK_RING } from '../harness/cluster.ts';
 import type { Pallium } from '../harness/pallium.ts';
 import { freePort } from '../harness/ports.ts';
+import { cpuMs } from '../harness/process-cost.ts';
 import { readEverything } from '../harness/remote-read.ts';
 import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
 import { until } from '../harness/wait.ts';
@@ -167,6 +168,37 @@ else {
       for (const each of frontends) await ask(each);
       t.diagnostic(`${cached} steps came from a cache`);
       assert.ok(cached > steps, `${cached} steps from caches`);
+    });
+
+    await t.test('and queriers stop within 100 ms where a client goes away', async () => {
+      const nowS = Math.floor(Date.now() / 1000);
+      const times = Array.from({ length: 80 }, (_, k) => (nowS - 15 * (80 - k)) * 1000);
+      const series = Array.from({ length: 2000 }, (_, i) => ({
+        labels: { __name__: 'slow', i: String(i) },
+        samples: times.map((ms, k) => [ms, k] as const),
+      }));
+      const body = writeBody(series);
+      const pushed = await fetch(`${d.url}/api/v1/push`, { method: 'POST', headers: WRITE_HEADERS, body });
+      assert.ok(pushed.ok, await pushed.text());
+      const query = 'sum(quantile_over_time(0.9, slow[10m:1s]))';
+      const params = { query, start: String(nowS - 600), end: String(nowS), step: '1' };
+      const gone = new AbortController();
+      const asked = fetch(`${f.url}/api/v1/query_range?${new URLSearchParams(params)}`, { signal: gone.signal }).then(
+        () => 'answered',
+        () => 'aborted',
+      );
+      await until('the querier is at it', async () => {
+        const fromMs = cpuMs(q.pid);
+        await sleep(300);
+        return cpuMs(q.pid) - fromMs >= 100;
+      });
+      gone.abort();
+      assert.equal(await asked, 'aborted');
+      await sleep(100);
+      const idleFromMs = cpuMs(q.pid);
+      await sleep(500);
+      const worked = cpuMs(q.pid) - idleFromMs;
+      assert.ok(worked < 200, `${worked} ms of work in 500 ms`);
     });
   });
 

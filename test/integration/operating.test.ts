@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Pallium } from '../harness/pallium.ts';
+import { fillStore } from '../../bench/month-store.ts';
+import { DAY_MS, dayOf } from '../../src/lib/day.ts';
+import { Pallium, tempFolder } from '../harness/pallium.ts';
 import { freePort } from '../harness/ports.ts';
 import { cpuMs } from '../harness/process-cost.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
@@ -212,6 +216,46 @@ describe('a query that takes too much', () => {
     assert.equal(greedy.status, 422, error);
     assert.match(error, /max_query_memory_bytes/);
     assert.equal((await api.instant('count(slow)', TIME)).result[0]!.value![1], '2000');
+  });
+
+  test('asks for all of a month, and is refused within 5 s while others keep their pace', async () => {
+    const dataDir = tempFolder('month');
+    after(() => rmSync(dataDir, { recursive: true, force: true }));
+    const endMs = dayOf(NOW_MS) * DAY_MS;
+    const startMs = endMs - 30 * DAY_MS;
+    await fillStore(join(dataDir, 'store'), { startMs, endMs, series: 300, stepMs: 900_000, merge: true });
+    await using server = await Pallium.start({ dataDir, flags: ['-querier.max-samples=1000000'] });
+    await load(server, 'up', 20, 10, 'other');
+    const others = server.api({ 'x-scope-orgid': 'other' });
+    /** Time of the slowest of a light query and a write of another tenant. */
+    const slowestMs = async () => {
+      const fromMs = performance.now();
+      const body = writeBody([{ labels: { __name__: 'written' }, samples: [[Date.now(), 1]] }]);
+      const [{ result }, { status }] = await Promise.all([
+        others.instant('count(up)', TIME),
+        push(`${server.url}/api/v1/push`, body, { 'x-scope-orgid': 'other' }),
+      ]);
+      assert.deepEqual([result[0]!.value![1], status], ['20', 204]);
+      return performance.now() - fromMs;
+    };
+    for (let i = 0; i < 20; i++) await slowestMs();
+    // a step of 15 s makes too many points for any series, one of 4 min too many for all of them
+    for (const step of ['15', '240']) {
+      const fromMs = performance.now();
+      let isOver = false;
+      const params = { query: '{__name__=~".+"}', start: `${startMs / 1000}`, end: `${endMs / 1000}`, step };
+      const asked = server.api().ask(`/api/v1/query_range?${new URLSearchParams(params)}`);
+      const over = asked.then((answer) => {
+        isOver = true;
+        return { ...answer, ms: performance.now() - fromMs };
+      });
+      let worstMs = 0;
+      for (let i = 0; i < 5 || !isOver; i++) worstMs = Math.max(worstMs, await slowestMs());
+      const { status, text, ms } = await over;
+      assert.ok(status === 400 || status === 422, `${status} ${text.slice(0, 300)}`);
+      assert.ok(ms < 5000, `refused after ${ms} ms`);
+      assert.ok(worstMs < 1000, `others took ${worstMs} ms`);
+    }
   });
 
   test('takes its own worker with it at most, which is replaced', async () => {
