@@ -238,10 +238,10 @@ export class Frontend implements QueryRunner {
   #runnerOf(tenant: string, request: RangeRequest, expr: Expr, turns: Pacer): RunRange {
     const { querier, shards, rules, over, memory } = this.#options;
     const whole: RunRange = querier.range.bind(querier, tenant);
-    if (shards === 0 || request.allowPartial === true) return whole;
+    if (shards === 0 || request.allowPartial === true || this.#isSeriesLimited) return whole;
     const sharded = this.#inShards(tenant, turns);
     if (isShardable(expr) && !hasInnerAggregate(expr)) return sharded;
-    if (isCounted(request) || this.#isSeriesLimited || rules.delayedNameRemoval) return whole;
+    if (isCounted(request) || rules.delayedNameRemoval) return whole;
     const cut = cutOut(expr, request.expr);
     if (cut === undefined) return whole;
     return (part, asked) =>

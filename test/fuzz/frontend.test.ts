@@ -45,14 +45,22 @@ function someExpression(random: Random, expressions: Expressions): string {
   return random() < 0.75 ? expressions.vector(1 + Math.floor(random() * 3)) : aroundAggregations(random);
 }
 
+function someGrouping(random: Random): string {
+  return ['', ' by (job)', ' by (instance, code)', ' without (instance)'][Math.floor(random() * 4)]!;
+}
+
+/** One that may be asked for in shards. */
+function anAggregation(random: Random, by = someGrouping(random)): string {
+  const pick = (list: readonly string[]) => list[Math.floor(random() * list.length)]!;
+  const op = pick(['sum', 'min', 'max', 'count', 'group']);
+  const of = pick(['tenths', 'requests_total', 'rate(requests_total[2m])', 'temperature', 'odd', 'abs(seconds)']);
+  return `${op}${by} (${of})`;
+}
+
 function aroundAggregations(random: Random): string {
   const pick = (list: readonly string[]) => list[Math.floor(random() * list.length)]!;
-  const by = pick(['', ' by (job)', ' by (instance, code)', ' without (instance)']);
-  const inner = () => {
-    const op = pick(['sum', 'min', 'max', 'count', 'group']);
-    const of = pick(['tenths', 'requests_total', 'rate(requests_total[2m])', 'temperature', 'odd', 'abs(seconds)']);
-    return `${op}${by} (${of})`;
-  };
+  const by = someGrouping(random);
+  const inner = () => anAggregation(random, by);
   switch (Math.floor(random() * 8)) {
     case 0:
       return `${inner()} ${pick(['/', '-', '> bool', '>', 'and', 'or', 'unless', '*'])}\n ${inner()}`;
@@ -98,7 +106,7 @@ function randomInstant(random: Random): InstantRequest {
     const offset = pick(['', '', '', ' offset 3m', ' offset -2m30s']);
     return `${func}(${selector}${matchers}[${range}]${offset})`;
   };
-  const by = pick(['', ' by (job)', ' by (instance, code)', ' without (instance)']);
+  const by = someGrouping(random);
   const around = [
     () => `${pick(['sum', 'avg', 'min', 'max', 'count', 'group', 'stddev'])}${by} (${window()})`,
     () => `${pick(['topk', 'bottomk'])}${by} (2, ${window()})`,
@@ -262,7 +270,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         need: { sizesOf: async () => {}, limits },
       });
       const times = { startMs: START_MS, endMs: START_MS + STEPS * STEP_MS, stepMs: 60_000 };
-      const request = { expr: aroundAggregations(random), ...times };
+      const request = { expr: random() < 0.5 ? anAggregation(random) : aroundAggregations(random), ...times };
       const [answer, plain] = [await answersOf(frontend, request, 'a'), await answersOf(querier, request, 'a')];
       refused['error' in plain ? 'plain' : 'none']++;
       const where = `${JSON.stringify(request)} within ${limits.maxFetchedSeriesPerQuery} series, SEED=${SEED}`;
