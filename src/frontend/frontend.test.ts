@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { QueryExplanation, QueryResult, QueryRunner, RangeRequest, WholeReason } from '../contract/query.ts';
+import type { PartialResult, QueryExplanation, QueryResult, QueryRunner, RangeRequest } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { queryErrors } from '../model/errors-query.ts';
@@ -8,7 +8,9 @@ import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { parseExpr } from '../promql/parser/parser.ts';
 import { alignToStep } from './align.ts';
 import { Frontend, type FrontendOptions } from './frontend.ts';
-import { isShardable, rangeInShards } from './shard.ts';
+import { NO_STATISTICS } from './part-missing.ts';
+import { NO_LIMITS } from './parts-budget.ts';
+import { isShardable, rangeInShards, type ShardOptions } from './shard.ts';
 import { splitByInterval } from './split.ts';
 import { splitRefusal } from './split-rules.ts';
 import { nothingOver, testSteps } from './test-answers.ts';
@@ -165,6 +167,21 @@ test('the error is that of the first part that fails, and later ones end', async
   assert.equal(asked.length, 3);
 });
 
+test('parts that are too much together end the query, also those before them', async () => {
+  const limits = { ...DEFAULT_LIMITS, maxFetchedChunksPerQuery: 10 };
+  const need = { sizesOf: async () => {}, limits };
+  const { asked, frontend } = askedFrontend(3, { need }, testSteps(0, 0, { fetchedChunks: 6 }));
+  const answer = frontend.range('t', FIVE_DAYS, { signal: SIGNAL });
+  await settle();
+  asked[2]!.resolve();
+  await settle();
+  assert.equal(asked[3]!.request.used?.chunks, 6);
+  asked[1]!.resolve();
+  await assert.rejects(answer, /at least 12 chunks, more than 10 /);
+  assert.ok(asked[0]!.signal.aborted && asked[3]!.signal.aborted);
+  assert.equal(asked.length, 4);
+});
+
 test('all parts together have the time of the query, and end with who asks', async () => {
   const { asked, clock, frontend } = askedFrontend(2);
   const late = frontend.range('t', FIVE_DAYS, { signal: SIGNAL });
@@ -261,12 +278,49 @@ test('an explanation tells each stage around what evaluated the parts', async ()
   ]);
 });
 
+const SUM = { ...FIVE_DAYS, expr: 'sum(x)' };
+const FOUR_SHARDS: ShardOptions = {
+  count: 4,
+  parallelMax: 2,
+  limits: NO_LIMITS,
+  turns: { due: false, pause: async () => {} },
+};
+const untilAborted = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(new Error('canceled'))));
+
 test('shards are asked for one by one, and the query as it is once one cannot be merged', async () => {
-  const { querier, asked } = shardedQuerier('rounding');
-  const shards = { count: 4, parallelMax: 2, turns: { due: false, pause: async () => {} } };
-  const answer = await rangeInShards(querier, 't', { ...FIVE_DAYS, expr: 'sum(x)' }, shards, { signal: SIGNAL });
+  const { querier, asked } = shardedQuerier(async (index, signal) =>
+    index === 1 ? { type: 'whole', reason: 'rounding', statistics: NO_STATISTICS } : untilAborted(signal),
+  );
+  const answer = await rangeInShards(querier, 't', SUM, FOUR_SHARDS, { signal: SIGNAL });
   assert.deepEqual(asked, ['0 of 4', '1 of 4', 'whole']);
   assert.equal(answer.statistics.fetchedBytes, 3);
+});
+
+test('shards that are too much together end, and the query is asked for as it is', async () => {
+  const within = async (maxFetchedChunksPerQuery: number) => {
+    const { querier, asked, usedBefore } = shardedQuerier(async (index, signal) =>
+      index === 0 ? untilAborted(signal) : shardWith(6),
+    );
+    const limits = { ...NO_LIMITS, maxFetchedChunksPerQuery };
+    const request = { ...SUM, used: { chunks: 1, chunkBytes: 0, fetchedBytes: 0 } };
+    await rangeInShards(querier, 't', request, { ...FOUR_SHARDS, limits }, { signal: SIGNAL });
+    return { asked, usedBefore };
+  };
+  assert.deepEqual(await within(18), {
+    asked: [0, 1, 2, 3].map((i) => `${i} of 4`).concat('whole'),
+    usedBefore: [1, 1, 7, 13],
+  });
+  assert.deepEqual(await within(12), { asked: ['0 of 4', '1 of 4', '2 of 4', 'whole'], usedBefore: [1, 1, 7] });
+});
+
+test('the query is asked for as it is where a shard is refused, and not where one fails', async () => {
+  const failing = (error: Error) => shardedQuerier(() => Promise.reject(error));
+  const refused = failing(queryErrors.queryTooManyChunks({ chunks: 2, limit: 1 }));
+  await rangeInShards(refused.querier, 't', SUM, FOUR_SHARDS, { signal: SIGNAL });
+  assert.equal(refused.asked.at(-1), 'whole');
+  const late = failing(queryErrors.queryTimedOut({ limitMs: 1 }));
+  await assert.rejects(rangeInShards(late.querier, 't', SUM, FOUR_SHARDS, { signal: SIGNAL }), /timed out/);
 });
 
 test('sums, counts and extremes are asked for in shards', () => {
@@ -275,20 +329,42 @@ test('sums, counts and extremes are asked for in shards', () => {
   for (const text of ['x', 'avg(x)', 'topk(1, x)', 'sum(x) / 2']) assert.ok(!shardable(text), text);
 });
 
-/** A querier of which every second shard cannot be merged. */
-function shardedQuerier(reason: WholeReason) {
+/** A querier that tells which shards it was asked for, and how many chunks were used before each. */
+function shardedQuerier(answer: (index: number, signal: AbortSignal) => Promise<PartialResult>) {
   const asked: string[] = [];
+  const usedBefore: number[] = [];
   const querier: QueryRunner = {
     instant: () => Promise.reject(new Error('bug: nobody asks for this')),
-    async partial(_, { shard: { index, count } }, { signal }) {
+    partial(_, { shard: { index, count }, used }, { signal }) {
       asked.push(`${index} of ${count}`);
-      if (index === 1) return { type: 'whole', reason, statistics: emptyResult().statistics };
-      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('canceled'))));
+      usedBefore.push(used!.chunks);
+      return answer(index, signal);
     },
     async range() {
       asked.push('whole');
       return emptyResult();
     },
   };
-  return { querier, asked };
+  return { querier, asked, usedBefore };
+}
+
+/** A shard that has read so many chunks. */
+function shardWith(fetchedChunks: number): PartialResult {
+  const none = new Float64Array(0);
+  return {
+    type: 'partial',
+    op: 'sum',
+    shard: { index: 0, count: 4 },
+    steps: { instant: false, startMs: 0, stepMs: 1, count: 0 },
+    groups: [],
+    counts: none,
+    values: none,
+    lost: none,
+    magnitudes: none,
+    dropped: undefined,
+    warnings: [],
+    infos: [],
+    statistics: { ...NO_STATISTICS, fetchedChunks },
+    explanation: undefined,
+  };
 }

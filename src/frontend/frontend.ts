@@ -24,7 +24,7 @@ import { cutWindows, mayHaveWindows } from './long-windows.ts';
 import { addedStatistics, joinSteps, resultOfSteps, stepsOf } from './merge-steps.ts';
 import { type NeedLimits, refuseHopeless, type SizesOf } from './need.ts';
 import { partMissing } from './part-missing.ts';
-import { PartsBudget, type PartsMemory } from './parts-budget.ts';
+import { NO_LIMITS, PartsBudget, type PartsMemory } from './parts-budget.ts';
 import { reachOf } from './reach.ts';
 import type { CachedParts, CacheLimits, ResultsCache } from './results-cache.ts';
 import { withRetries } from './retry.ts';
@@ -88,7 +88,7 @@ export class Frontend implements QueryRunner {
   }
 
   async instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult> {
-    const { querier, splitIntervalMs, rules, clock, memory, samplesMax } = this.#options;
+    const { querier, splitIntervalMs, rules, clock } = this.#options;
     const isPlain =
       request.allowPartial !== true &&
       !isCounted(request) &&
@@ -102,7 +102,7 @@ export class Frontend implements QueryRunner {
       const cut = expr && cutWindows(expr, request.expr, splitIntervalMs);
       if (cut !== undefined) {
         return this.#inTime(request, context, async (inTime) => {
-          const budget = new PartsBudget(memory(), { samplesMax, maxQueryResponseSize: 0 }, request.used);
+          const budget = this.#budget(request, 0);
           const runners = this.#windowRunners(tenant, pacer, budget);
           const answer = await instantOverWindows(tenant, request, cut, runners, inTime);
           return answer ?? querier.instant(tenant, request, inTime);
@@ -110,6 +110,11 @@ export class Frontend implements QueryRunner {
       }
     }
     return querier.instant(tenant, request, context);
+  }
+
+  #budget({ used }: InstantRequest | RangeRequest, maxQueryResponseSize: number): PartsBudget {
+    const { memory, samplesMax, need } = this.#options;
+    return new PartsBudget(memory(), { ...(need?.limits ?? NO_LIMITS), samplesMax, maxQueryResponseSize }, used);
   }
 
   /** Parts of a query do not tell how many series they have read. */
@@ -156,7 +161,7 @@ export class Frontend implements QueryRunner {
 
   /** @param stages told what is done, for who asks for an explanation */
   async #range(tenant: string, asked: RangeRequest, context: QueryRunContext, stages: string[]): Promise<QueryResult> {
-    const { querier, splitIntervalMs, shards, clock, rules, memory, samplesMax, need } = this.#options;
+    const { querier, splitIntervalMs, shards, clock, rules, need } = this.#options;
     const { alignToStep: isAligned } = this.#options;
     const request = isAligned && asked.stepMs > 0 ? alignToStep(asked) : asked;
     if (isAligned) stages.push('align: steps at multiples of the step');
@@ -190,7 +195,7 @@ export class Frontend implements QueryRunner {
       await this.#refuseHopeless(tenant, request, expr, joined(cached?.tasks ?? parts, request.stepMs), context);
     // an explanation is short, whatever it is of
     const maxQueryResponseSize = request.explain === true ? 0 : (need?.limits.maxQueryResponseSize ?? 0);
-    const budget = new PartsBudget(memory(), { samplesMax, maxQueryResponseSize }, request.used);
+    const budget = this.#budget(request, maxQueryResponseSize);
     return this.#inTime(request, context, (inTime) =>
       this.#inParts(request, cached?.tasks ?? parts, cached, runner, inTime, pacer, budget),
     );
@@ -271,8 +276,9 @@ export class Frontend implements QueryRunner {
   }
 
   #inShards(tenant: string, turns: Pacer): RunRange {
-    const { querier, shards: count, parallelMax } = this.#options;
-    return (request, context) => rangeInShards(querier, tenant, request, { count, parallelMax, turns }, context);
+    const { querier, shards: count, parallelMax, need } = this.#options;
+    const options = { count, parallelMax, limits: need?.limits ?? NO_LIMITS, turns };
+    return (request, context) => rangeInShards(querier, tenant, request, options, context);
   }
 
   async #parse(text: string, pacer: Pacer): Promise<Expr | undefined> {
@@ -299,15 +305,23 @@ export class Frontend implements QueryRunner {
     const whole = request.whole ?? { startMs, endMs };
     const startedMs = clock.monotonicMs();
     const { heldBytes } = budget;
+    // what is too much for all ends all
+    const over = new AbortController();
+    const signal = AbortSignal.any([context.signal, over.signal]);
     try {
       budget.holdBytes(cached?.bytes ?? 0);
-      const results = await runParts(parts, parallelMax, context.signal, async (part, ends) => {
+      const results = await runParts(parts, parallelMax, signal, async (part, ends) => {
         const own = { startMs: part.startMs, endMs: part.endMs, whole, used: budget.used };
         const evaluated = withRetries(retriesMax, ends, () =>
           run({ ...request, ...own }, { ...context, signal: ends }),
         );
         const result = await (request.allowPartial === true ? evaluated.catch(partMissing(part, ends)) : evaluated);
-        budget.add(result);
+        try {
+          budget.add(result);
+        } catch (thrown) {
+          over.abort(thrown);
+          throw thrown;
+        }
         return result;
       });
       const answers = results.map(stepsOf);

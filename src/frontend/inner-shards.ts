@@ -7,7 +7,7 @@ import { childrenOf } from '../promql/parser/walk.ts';
 import type { Queryable } from '../storage/queryable.ts';
 import { alone, NotCut, replaced } from './cut-text.ts';
 import { addedStatistics, joinNotes, resultOfSteps, stepsOf } from './merge-steps.ts';
-import { addedUse, bytesOf, type PartsMemory, UNUSED } from './parts-budget.ts';
+import { bytesOf, NO_LIMITS, type PartsMemory, PartsUse } from './parts-budget.ts';
 import { isShardable } from './shard.ts';
 import { hasHistograms, isAskedWhole, NotPlain, STEPS_LOOKBACK_MS, stepsQueryable } from './steps-queryable.ts';
 
@@ -150,12 +150,13 @@ export async function rangeOverInner(
   const steps = { ...request, whole: request.whole ?? { startMs, endMs } };
   try {
     const results: QueryResult[] = [];
-    let used = request.used ?? UNUSED;
+    // each is held against the limits by who evaluates it
+    const use = new PartsUse(NO_LIMITS, request.used);
     for (const { expr, isSharded } of inner) {
-      const result = await (isSharded ? sharded : whole)({ ...steps, expr, used }, context);
+      const result = await (isSharded ? sharded : whole)({ ...steps, expr, used: use.used }, context);
       if (hasHistograms(result)) throw new NotPlain('histograms');
       holdResult(result, memory);
-      used = addedUse(used, result.statistics);
+      use.add(result.statistics);
       results.push(result);
     }
     const series = new Map(results.map((result, i) => [inner[i]!.name, seriesOf(result)]));

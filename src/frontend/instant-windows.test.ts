@@ -9,7 +9,7 @@ import { storeErrors } from '../model/errors-store.ts';
 import { parseDuration } from '../promql/parser/duration.ts';
 import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { Frontend, type FrontendOptions } from './frontend.ts';
-import { POINT_BYTES, SERIES_BYTES } from './parts-budget.ts';
+import { NO_LIMITS, POINT_BYTES, SERIES_BYTES } from './parts-budget.ts';
 import { ResultsCache } from './results-cache.ts';
 import { nothingOver, testSteps } from './test-answers.ts';
 
@@ -39,13 +39,7 @@ const TWO: readonly Series[] = [
   { pairs: ['__name__', 'x', 'a', '2'], fromMs: 98 * DAY_MS, toMs: 99 * DAY_MS - 1 },
 ];
 
-const NO_LIMITS = {
-  maxFetchedSeriesPerQuery: 0,
-  maxFetchedChunksPerQuery: 0,
-  maxFetchedChunkBytesPerQuery: 0,
-  maxQueryMemoryBytes: 0,
-  maxQueryResponseSize: 0,
-};
+const NONE = { ...NO_LIMITS, maxQueryResponseSize: 0 };
 
 interface More {
   readonly notes?: QueryNotes;
@@ -209,7 +203,7 @@ test('days of which the points would be more than may be held are not asked for,
         const span = { firstMs: startMs, lastMs: endMs, series: 400_000, samplesEach: 1e6 };
         see({ series: 400_000, chunks: 400_000, chunkBytes: 1e9, spans: [span] });
       },
-      limits: { ...NO_LIMITS, ...limits },
+      limits: { ...NONE, ...limits },
     };
     const { pieces } = await counting(TWO, { options: { need, samplesMax } }).ask();
     assert.deepEqual(pieces, [EDGES[0], `whole ${REQUEST.expr}`]);
@@ -217,7 +211,7 @@ test('days of which the points would be more than may be held are not asked for,
 });
 
 test('windows are left whole where series are limited: pieces do not tell which they have read', async () => {
-  const need = { sizesOf: async () => {}, limits: { ...NO_LIMITS, maxFetchedSeriesPerQuery: 20 } };
+  const need = { sizesOf: async () => {}, limits: { ...NONE, maxFetchedSeriesPerQuery: 20 } };
   const { pieces } = await counting(TWO, { options: { need } }).ask();
   assert.deepEqual(pieces, [`whole ${REQUEST.expr}`]);
 });

@@ -2,17 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseExpr } from '../promql/parser/parser.ts';
 import { refuseHopeless, type SelectionSize, type SizesOf } from './need.ts';
+import { NO_LIMITS } from './parts-budget.ts';
 
 const DAY_MS = 86_400_000;
 const SIGNAL = new AbortController().signal;
-const NONE = {
-  maxFetchedSeriesPerQuery: 0,
-  maxFetchedChunksPerQuery: 0,
-  maxFetchedChunkBytesPerQuery: 0,
-  maxQueryMemoryBytes: 0,
-  maxQueryResponseSize: 0,
-  samplesMax: 1e9,
-};
+const NONE = { ...NO_LIMITS, maxQueryResponseSize: 0, samplesMax: 1e9 };
 
 /** A store that has 1000 series of a sample each 15 s on each day, in one group a day; `i="1"` is on one in a hundred. */
 function store(all = 1000) {

@@ -1,3 +1,4 @@
+import type { BudgetLimits } from '../limits/query-budget.ts';
 import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { METRIC_NAME } from '../model/labels.ts';
@@ -11,12 +12,11 @@ import type { StepRange } from './split.ts';
 // A query's need, before anything is fetched: what the store has of its selectors, at the least. It refuses what would end at a limit
 // anyway, after minutes of work.
 
-/** Limits that are known to be exceeded before anything is fetched; 0: there is none. */
-export interface NeedLimits {
-  readonly maxFetchedSeriesPerQuery: number;
-  readonly maxFetchedChunksPerQuery: number;
-  readonly maxFetchedChunkBytesPerQuery: number;
-  readonly maxQueryMemoryBytes: number;
+/**
+ * Limits that are known to be exceeded before anything is fetched; 0: there is none. Bytes that are fetched are not known: caches may have
+ * what a query reads.
+ */
+export interface NeedLimits extends BudgetLimits {
   readonly maxQueryResponseSize: number;
 }
 

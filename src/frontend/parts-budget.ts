@@ -1,4 +1,5 @@
 import type { QueryResult, QueryStatistics, QueryUse, QueryValue } from '../contract/query.ts';
+import { type BudgetLimits, LimitedBudget } from '../limits/query-budget.ts';
 import { queryErrors } from '../model/errors-query.ts';
 
 /** Counts memory that a query's answers take until they are put together. */
@@ -16,59 +17,77 @@ export const POINT_TEXT_BYTES = 17;
 /** A series in an answer, its labels as text and in a map. */
 export const SERIES_BYTES = 600;
 
-export interface PartsLimits {
+export interface PartsLimits extends BudgetLimits {
   /** Points of all parts together. */
   readonly samplesMax: number;
   /** Bytes of the answer as text; 0: no limit. */
   readonly maxQueryResponseSize: number;
 }
 
-export const UNUSED: QueryUse = { chunks: 0, chunkBytes: 0, fetchedBytes: 0 };
+export const NO_LIMITS: BudgetLimits = {
+  maxFetchedSeriesPerQuery: 0,
+  maxFetchedChunksPerQuery: 0,
+  maxFetchedChunkBytesPerQuery: 0,
+  maxFetchedDataBytesPerQuery: 0,
+  maxQueryMemoryBytes: 0,
+};
 
-/** With what a part has used. */
-export function addedUse(
-  { chunks, chunkBytes, fetchedBytes }: QueryUse,
-  statistics: Pick<QueryStatistics, 'fetchedChunks' | 'fetchedChunkBytes' | 'fetchedBytes'>,
-): QueryUse {
-  return {
-    chunks: chunks + statistics.fetchedChunks,
-    chunkBytes: chunkBytes + statistics.fetchedChunkBytes,
-    fetchedBytes: fetchedBytes + statistics.fetchedBytes,
-  };
-}
+/** Reads of all parts of a query, within its limits. */
+export class PartsUse {
+  readonly #budget: LimitedBudget;
 
-/** One budget for all parts of a query: each is told what the others have used when it begins. */
-export class PartsBudget {
-  readonly #memory: PartsMemory;
-  readonly #limits: PartsLimits;
-  #used: QueryUse;
-  #points = 0;
-  #heldBytes = 0;
-
-  constructor(memory: PartsMemory, limits: PartsLimits, used: QueryUse = UNUSED) {
-    this.#memory = memory;
-    this.#limits = limits;
-    this.#used = used;
+  constructor(limits: BudgetLimits, used?: QueryUse) {
+    this.#budget = new LimitedBudget(limits, undefined, used);
   }
 
   /** Reads of the parts that are through. */
   get used(): QueryUse {
-    return this.#used;
+    const { chunks, chunkBytes, fetchedBytes } = this.#budget;
+    return { chunks, chunkBytes, fetchedBytes };
+  }
+
+  /** Counts a part that is through. @throws queryTooManyChunks, queryTooManyChunkBytes, queryTooManyBytes */
+  add({ fetchedChunks, fetchedChunkBytes, fetchedBytes }: QueryStatistics): void {
+    this.#budget.addChunks(fetchedChunks, fetchedChunkBytes);
+    this.#budget.addFetchedBytes(fetchedBytes);
+  }
+}
+
+/**
+ * One budget for all parts of a query. A part is told what others have used when it begins; those that are under way with it are counted
+ * as they end.
+ */
+export class PartsBudget {
+  readonly #memory: PartsMemory;
+  readonly #limits: PartsLimits;
+  readonly #use: PartsUse;
+  #points = 0;
+  #heldBytes = 0;
+
+  constructor(memory: PartsMemory, limits: PartsLimits, used?: QueryUse) {
+    this.#memory = memory;
+    this.#limits = limits;
+    this.#use = new PartsUse(limits, used);
+  }
+
+  /** Reads of the parts that are through. */
+  get used(): QueryUse {
+    return this.#use.used;
   }
 
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** @throws queryTooManySamples, responseTooLarge, queryMemoryExceeded */
+  /** @throws as `count`; queryMemoryExceeded */
   add(result: QueryResult): void {
     this.count(result);
     this.holdBytes(bytesOf(result));
   }
 
-  /** Counts an answer that is held elsewhere. @throws queryTooManySamples, responseTooLarge */
+  /** Counts an answer that is held elsewhere. @throws as `PartsUse.add`; queryTooManySamples, responseTooLarge */
   count({ value, statistics }: QueryResult): void {
-    this.#used = addedUse(this.#used, statistics);
+    this.#use.add(statistics);
     this.#points += pointsOf(value);
     const { samplesMax, maxQueryResponseSize: limit } = this.#limits;
     if (this.#points > samplesMax) throw queryErrors.queryTooManySamples({ limit: samplesMax });
