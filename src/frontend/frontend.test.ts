@@ -4,10 +4,12 @@ import type { PartialResult, QueryExplanation, QueryResult, QueryRunner, RangeRe
 import { ManualClock } from '../lib/manual-clock.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { queryErrors } from '../model/errors-query.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { parseExpr } from '../promql/parser/parser.ts';
 import { alignToStep } from './align.ts';
 import { Frontend, type FrontendOptions } from './frontend.ts';
+import type { SizesOf } from './need.ts';
 import { NO_STATISTICS } from './part-missing.ts';
 import { NO_LIMITS } from './parts-budget.ts';
 import { isShardable, rangeInShards, type ShardOptions } from './shard.ts';
@@ -138,6 +140,8 @@ const emptyResult = (): QueryResult => testSteps(0, 0, { fetchedBytes: 3 });
 const FIVE_DAYS = { expr: 'up', startMs: 0, endMs: 5 * DAY_MS - 1, stepMs: DAY_MS / 24 };
 const WITHIN_DAY = { startMs: 0, endMs: DAY_MS / 2, stepMs: DAY_MS / 24 };
 const INNER: Partial<FrontendOptions> = { shards: 1 };
+const untilAborted = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(new Error('canceled'))));
 const settle = () => new Promise(setImmediate);
 
 test('some parts are under way at a time, and the cost is that of all', async () => {
@@ -197,6 +201,29 @@ test('all parts together have the time of the query, and end with who asks', asy
   leave.abort(new Error('gone'));
   await assert.rejects(left, /gone/);
   assert.equal(asked.length, 5);
+});
+
+test('a query is evaluated where the store does not tell its need, and has one time for that, too', async () => {
+  const away = storeErrors.storeUnavailable({ backend: 's3', operation: 'get', reason: 'away', tries: 1 });
+  const limits = { ...DEFAULT_LIMITS, maxFetchedChunksPerQuery: 10 };
+  for (const expr of ['up', 'sort(up)']) {
+    const failing = askedFrontend(5, { need: { sizesOf: () => Promise.reject(away), limits } });
+    const answer = failing.frontend.range('t', { ...FIVE_DAYS, expr }, { signal: SIGNAL });
+    await settle();
+    for (const { resolve } of failing.asked) resolve();
+    assert.equal((await answer).statistics.fetchedBytes, 3 * failing.asked.length);
+
+    const hangs: SizesOf = (_, __, signal) => untilAborted(signal);
+    const hanging = askedFrontend(5, { need: { sizesOf: hangs, limits } });
+    const late = hanging.frontend.range('t', { ...FIVE_DAYS, expr, timeoutMs: 600 }, { signal: SIGNAL });
+    await settle();
+    await Promise.all([hanging.clock.advance(600), assert.rejects(late, /timed out/)]);
+    assert.equal(hanging.asked.length, 0);
+  }
+  // what is wrong with the query stays so
+  const refusal = queryErrors.queryTooManyChunks({ chunks: 11, limit: 10 });
+  const refusing = askedFrontend(5, { need: { sizesOf: () => Promise.reject(refusal), limits } });
+  await assert.rejects(refusing.frontend.range('t', FIVE_DAYS, { signal: SIGNAL }), refusal);
 });
 
 test('aggregations within an expression have the time of the query together', async () => {
@@ -285,8 +312,6 @@ const FOUR_SHARDS: ShardOptions = {
   limits: NO_LIMITS,
   turns: { due: false, pause: async () => {} },
 };
-const untilAborted = (signal: AbortSignal) =>
-  new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(new Error('canceled'))));
 
 test('shards are asked for one by one, and the query as it is once one cannot be merged', async () => {
   const { querier, asked } = shardedQuerier(async (index, signal) =>

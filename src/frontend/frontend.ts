@@ -9,6 +9,7 @@ import type {
 } from '../contract/query.ts';
 import { after, type Clock } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
+import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { tenantsOf } from '../model/tenants.ts';
 import type { Expr } from '../promql/parser/ast.ts';
@@ -67,6 +68,14 @@ export interface FrontendOptions {
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly clock: Clock;
+}
+
+interface RangePlan {
+  readonly expr: Expr;
+  /** By interval; none where queries are not split. */
+  readonly parts: readonly StepRange[];
+  /** It is not to be split: parts are asked for only as far as the cache has the others. */
+  readonly isOne: boolean;
 }
 
 type RunRange = (request: RangeRequest, context: QueryRunContext) => Promise<QueryResult>;
@@ -137,10 +146,15 @@ export class Frontend implements QueryRunner {
         if (expr === undefined) throw new Error(`bug: a piece that cannot be read: ${request.expr}`);
         // each has a key of its own in the cache, whenever the window begins
         const parts = eachStep(request);
-        const cached = await this.#cacheFor(tenant, request)?.(expr, parts, context.signal);
-        const ranges = joined(cached?.tasks ?? parts, request.stepMs);
-        await this.#refuseHopeless(tenant, request, expr, ranges, context);
-        return this.#inParts(request, cached?.tasks ?? parts, cached, whole, context, turns, budget);
+        const { heldBytes } = budget;
+        try {
+          const cached = await this.#cached(tenant, request, expr, parts, budget, context);
+          const tasks = cached?.tasks ?? parts;
+          await this.#refuseHopeless(tenant, request, expr, joined(tasks, request.stepMs), context);
+          return await this.#inParts(request, tasks, cached, whole, context, turns, budget);
+        } finally {
+          budget.giveBackTo(heldBytes);
+        }
       },
       over,
       budget,
@@ -161,7 +175,7 @@ export class Frontend implements QueryRunner {
 
   /** @param stages told what is done, for who asks for an explanation */
   async #range(tenant: string, asked: RangeRequest, context: QueryRunContext, stages: string[]): Promise<QueryResult> {
-    const { querier, splitIntervalMs, shards, clock, rules, need } = this.#options;
+    const { querier, splitIntervalMs, shards, clock } = this.#options;
     const { alignToStep: isAligned } = this.#options;
     const request = isAligned && asked.stepMs > 0 ? alignToStep(asked) : asked;
     if (isAligned) stages.push('align: steps at multiples of the step');
@@ -169,16 +183,29 @@ export class Frontend implements QueryRunner {
       request.whole === undefined && request.stepMs > 0 && request.endMs >= request.startMs + request.stepMs;
     if (!isPlain) return querier.range(tenant, request, context);
     const parts = splitIntervalMs === 0 ? [] : splitByInterval(request, splitIntervalMs);
-    const cache = parts.length === 0 ? undefined : this.#cacheFor(tenant, request);
+    const isCached = parts.length > 0 && this.#mayBeCached(tenant, request);
     // both parts of a short query would be asked for nearly all of its series
     const isOne = parts.length <= 1 || request.endMs - request.startMs <= splitIntervalMs;
     if (isOne) stages.push('split: one part');
     // the usual small query: nothing is read of it here
-    if (isOne && shards === 0 && cache === undefined) return querier.range(tenant, request, context);
+    if (isOne && shards === 0 && !isCached) return querier.range(tenant, request, context);
     const pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal: context.signal });
     const expr = await this.#parse(request.expr, pacer);
     // what cannot be read is told by who evaluates
     if (expr === undefined) return querier.range(tenant, request, context);
+    const plan = { expr, parts, isOne };
+    return this.#inTime(request, context, (inTime) => this.#planned(tenant, request, plan, inTime, pacer, stages));
+  }
+
+  async #planned(
+    tenant: string,
+    request: RangeRequest,
+    { expr, parts, isOne }: RangePlan,
+    context: QueryRunContext,
+    pacer: Pacer,
+    stages: string[],
+  ): Promise<QueryResult> {
+    const { rules, need } = this.#options;
     const runner = this.#runnerOf(tenant, request, expr, pacer);
     const refusal = splitRefusal(expr, rules);
     if (refusal !== undefined) {
@@ -188,17 +215,19 @@ export class Frontend implements QueryRunner {
       }
       return runner(request, context);
     }
-    const cached = await cache?.(expr, parts, context.signal);
-    if (cached === undefined && isOne) return runner(request, context);
-    if (this.#options.cache !== undefined) stages.push('cache: not asked, what is explained is evaluated');
-    if (!isOne)
-      await this.#refuseHopeless(tenant, request, expr, joined(cached?.tasks ?? parts, request.stepMs), context);
     // an explanation is short, whatever it is of
     const maxQueryResponseSize = request.explain === true ? 0 : (need?.limits.maxQueryResponseSize ?? 0);
     const budget = this.#budget(request, maxQueryResponseSize);
-    return this.#inTime(request, context, (inTime) =>
-      this.#inParts(request, cached?.tasks ?? parts, cached, runner, inTime, pacer, budget),
-    );
+    try {
+      const cached = await this.#cached(tenant, request, expr, parts, budget, context);
+      if (cached === undefined && isOne) return await runner(request, context);
+      if (this.#options.cache !== undefined) stages.push('cache: not asked, what is explained is evaluated');
+      const tasks = cached?.tasks ?? parts;
+      if (!isOne) await this.#refuseHopeless(tenant, request, expr, joined(tasks, request.stepMs), context);
+      return await this.#inParts(request, tasks, cached, runner, context, pacer, budget);
+    } finally {
+      budget.close();
+    }
   }
 
   /** @throws where what the store has of the query is more than a limit allows */
@@ -214,29 +243,45 @@ export class Frontend implements QueryRunner {
     // an explanation is short, whatever it is of, and of all pieces of a window one value is answered
     const isShort = explain === true || whole?.windows === true;
     const limits = { ...need.limits, samplesMax, ...(isShort ? { maxQueryResponseSize: 0 } : {}) };
-    await refuseHopeless(expr, { tenant, ranges, stepMs, lookbackMs }, limits, need.sizesOf, signal);
+    try {
+      await refuseHopeless(expr, { tenant, ranges, stepMs, lookbackMs }, limits, need.sizesOf, signal);
+    } catch (thrown) {
+      // a store that is away tells nothing: whoever evaluates asks it again, or does without
+      if (signal.aborted || !(thrown instanceof AppError) || thrown.facts.http < 500) throw thrown;
+    }
   }
 
-  /** The cache, where it may have something of the query; undefined: it has not. */
-  #cacheFor(tenant: string, request: RangeRequest) {
+  #mayBeCached(tenant: string, request: RangeRequest): boolean {
+    const { cache, cacheLimits } = this.#options;
+    return (
+      cache !== undefined &&
+      !isCounted(request) &&
+      request.noStore !== true &&
+      tenantsOf(tenant).length === 1 &&
+      cache.isWorth(request, cacheLimits)
+    );
+  }
+
+  /** The parts as far as the cache has them, held by `budget`; undefined: it is not asked. */
+  async #cached(
+    tenant: string,
+    request: RangeRequest,
+    expr: Expr,
+    parts: readonly StepRange[],
+    budget: PartsBudget,
+    { signal }: QueryRunContext,
+  ): Promise<CachedParts | undefined> {
+    if (parts.length === 0 || !this.#mayBeCached(tenant, request)) return undefined;
     const { cache, cacheLimits: limits, lookbackMs: usualMs } = this.#options;
-    if (
-      cache === undefined ||
-      isCounted(request) ||
-      request.noStore === true ||
-      tenantsOf(tenant).length > 1 ||
-      !cache.isWorth(request, limits)
-    )
-      return undefined;
     const { expr: text, startMs, endMs, stepMs, lookbackMs = usualMs, whole } = request;
-    return async (expr: Expr, parts: readonly StepRange[], signal: AbortSignal): Promise<CachedParts | undefined> => {
-      const reach = reachOf(expr, lookbackMs);
-      if (reach === undefined) return undefined;
-      // pieces of windows have other answers than steps: series with their names
-      const normal = `${whole?.windows === true ? 'windows ' : ''}${printExpr(expr)}`;
-      const query = { tenant, expr: text, normal, startMs, endMs, stepMs, reach, lookbackMs, limits };
-      return cache.open(query, parts, signal);
-    };
+    const reach = reachOf(expr, lookbackMs);
+    if (reach === undefined) return undefined;
+    // pieces of windows have other answers than steps: series with their names
+    const normal = `${whole?.windows === true ? 'windows ' : ''}${printExpr(expr)}`;
+    const query = { tenant, expr: text, normal, startMs, endMs, stepMs, reach, lookbackMs, limits };
+    const cached = await cache!.open(query, parts, signal, (bytes) => budget.holdBytes(bytes));
+    if (cached !== undefined) budget.addPoints(cached.points, cached.series);
+    return cached;
   }
 
   /** Asks for a query, or a part of it by time: in shards where that may be. */
@@ -249,10 +294,8 @@ export class Frontend implements QueryRunner {
     if (isCounted(request) || rules.delayedNameRemoval) return whole;
     const cut = cutOut(expr, request.expr);
     if (cut === undefined) return whole;
-    return (part, asked) =>
-      this.#inTime(part, asked, (context) =>
-        rangeOverInner(tenant, part, cut, { sharded, whole, over, memory: memory(), turns }, context),
-      );
+    return (part, context) =>
+      rangeOverInner(tenant, part, cut, { sharded, whole, over, memory: memory(), turns }, context);
   }
 
   /** One time for all that a query, or a part of it, is made of. */
@@ -290,7 +333,7 @@ export class Frontend implements QueryRunner {
     }
   }
 
-  /** @param budget of the whole query; what the parts hold is given back to it */
+  /** @param budget of the whole query: who gave it gives back what the parts hold */
   async #inParts(
     request: RangeRequest,
     parts: readonly StepRange[],
@@ -304,48 +347,40 @@ export class Frontend implements QueryRunner {
     const { startMs, endMs } = request;
     const whole = request.whole ?? { startMs, endMs };
     const startedMs = clock.monotonicMs();
-    const { heldBytes } = budget;
     // what is too much for all ends all
     const over = new AbortController();
     const signal = AbortSignal.any([context.signal, over.signal]);
-    try {
-      budget.holdBytes(cached?.bytes ?? 0);
-      const results = await runParts(parts, parallelMax, signal, async (part, ends) => {
-        const own = { startMs: part.startMs, endMs: part.endMs, whole, used: budget.used };
-        const evaluated = withRetries(retriesMax, ends, () =>
-          run({ ...request, ...own }, { ...context, signal: ends }),
-        );
-        const result = await (request.allowPartial === true ? evaluated.catch(partMissing(part, ends)) : evaluated);
-        try {
-          budget.add(result);
-        } catch (thrown) {
-          over.abort(thrown);
-          throw thrown;
-        }
-        return result;
-      });
-      const answers = results.map(stepsOf);
-      const steps = await (cached === undefined ? joinSteps(request, answers, pacer) : cached.join(answers, pacer));
-      const counts = { parts: parts.length, cachedSteps: cached?.cachedSteps ?? 0 };
-      const statistics = {
-        ...counts,
-        ...addedStatistics(results.map((result) => result.statistics)),
-        evaluatedMs: clock.monotonicMs() - startedMs,
-      };
-      const isDear = statistics.totalQueryableSamples >= (this.#options.cacheSamplesMin ?? 0);
-      // whoever asks does not wait for it, and it never fails but where there is nobody to ask any more
-      if (isDear || counts.cachedSteps > 0) void cached?.keep(answers, pacer).catch(() => {});
-      const missing = results.flatMap((result) => result.missing ?? []);
-      return {
-        ...resultOfSteps(request.expr, steps),
-        ...(request.whole === undefined ? {} : { notes: steps.notes }),
-        statistics,
-        explanation: explainParts(parts, results),
-        ...(missing.length === 0 ? {} : { missing }),
-      };
-    } finally {
-      budget.giveBackTo(heldBytes);
-    }
+    const results = await runParts(parts, parallelMax, signal, async (part, ends) => {
+      const own = { startMs: part.startMs, endMs: part.endMs, whole, used: budget.used };
+      const evaluated = withRetries(retriesMax, ends, () => run({ ...request, ...own }, { ...context, signal: ends }));
+      const result = await (request.allowPartial === true ? evaluated.catch(partMissing(part, ends)) : evaluated);
+      try {
+        budget.add(result);
+      } catch (thrown) {
+        over.abort(thrown);
+        throw thrown;
+      }
+      return result;
+    });
+    const answers = results.map(stepsOf);
+    const steps = await (cached === undefined ? joinSteps(request, answers, pacer) : cached.join(answers, pacer));
+    const counts = { parts: parts.length, cachedSteps: cached?.cachedSteps ?? 0 };
+    const statistics = {
+      ...counts,
+      ...addedStatistics(results.map((result) => result.statistics)),
+      evaluatedMs: clock.monotonicMs() - startedMs,
+    };
+    const isDear = statistics.totalQueryableSamples >= (this.#options.cacheSamplesMin ?? 0);
+    // whoever asks does not wait for it, and it never fails but where there is nobody to ask any more
+    if (isDear || counts.cachedSteps > 0) void cached?.keep(answers, pacer).catch(() => {});
+    const missing = results.flatMap((result) => result.missing ?? []);
+    return {
+      ...resultOfSteps(request.expr, steps),
+      ...(request.whole === undefined ? {} : { notes: steps.notes }),
+      statistics,
+      explanation: explainParts(parts, results),
+      ...(missing.length === 0 ? {} : { missing }),
+    };
   }
 }
 

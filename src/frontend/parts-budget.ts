@@ -88,7 +88,17 @@ export class PartsBudget {
   /** Counts an answer that is held elsewhere. @throws as `PartsUse.add`; queryTooManySamples, responseTooLarge */
   count({ value, statistics }: QueryResult): void {
     this.#use.add(statistics);
-    this.#points += pointsOf(value);
+    this.#countPoints(pointsOf(value));
+  }
+
+  /** Counts points that are held as they come from the cache, and holds those of the answer. @throws as `add` */
+  addPoints(points: number, series: number): void {
+    this.#countPoints(points);
+    this.holdBytes((points * POINT_BYTES) / 2 + series * SERIES_BYTES);
+  }
+
+  #countPoints(count: number): void {
+    this.#points += count;
     const { samplesMax, maxQueryResponseSize: limit } = this.#limits;
     if (this.#points > samplesMax) throw queryErrors.queryTooManySamples({ limit: samplesMax });
     const bytes = this.#points * POINT_TEXT_BYTES;

@@ -7,7 +7,7 @@ import { cutSteps, decodeExtents, type Extent, encodeExtents, LabelLists } from 
 import { type Grid, isNoted, joinSteps } from './merge-steps.ts';
 import type { Reach } from './reach.ts';
 import type { StepRange } from './split.ts';
-import type { Steps } from './step-columns.ts';
+import { pointsOf, type Steps, seriesCountOf } from './step-columns.ts';
 
 /** Generations of a tenant's days as they were when they were asked for: those of `chunkstore/generations.ts`. */
 export interface DaysView {
@@ -65,6 +65,8 @@ export const TTL_MS_DEFAULT = 7 * 86_400_000;
 export const RETENTION_MARGIN_MS = 3_600_000;
 /** A query of which less than this share is old enough is evaluated as it is. */
 const SHARE_MIN = 0.5;
+/** Values that are had from the cache before they are counted: each may be large. */
+const KEYS_AT_ONCE = 16;
 
 /** Days of queries, by how much of each the cache had, and queries that could not ask it. */
 export interface ResultsCacheStats {
@@ -103,11 +105,16 @@ export class ResultsCache {
     return stats;
   }
 
-  /** The parts as far as the cache has them; undefined where it cannot be known whether that still holds. */
+  /**
+   * The parts as far as the cache has them; undefined where it cannot be known whether that still holds.
+   *
+   * @param hold told how many bytes are held, before more of them come; ends it by throwing
+   */
   async open(
     query: CacheableQuery,
     parts: readonly StepRange[],
     signal: AbortSignal,
+    hold: (bytes: number) => void = () => {},
   ): Promise<CachedParts | undefined> {
     const { cache, generations, flags, intervalMs, clock } = this.#options;
     // before anything is evaluated: what comes in between makes other generations
@@ -121,13 +128,17 @@ export class ResultsCache {
     const phase = ((query.startMs % query.stepMs) + query.stepMs) % query.stepMs;
     const common = [VERSION, query.tenant, flags, query.lookbackMs, query.stepMs, phase, intervalMs, query.normal];
     const keys = parts.map(({ startMs }) => JSON.stringify([...common, Math.floor(startMs / intervalMs)]));
-    const values = await cache.get(keys, signal);
+    const values: (Uint8Array | undefined)[] = [];
+    while (values.length < keys.length) {
+      const some = await cache.get(keys.slice(values.length, values.length + KEYS_AT_ONCE), signal);
+      hold(some.reduce((sum, value) => sum + (value?.length ?? 0), 0));
+      values.push(...some);
+    }
     const lists = new LabelLists();
     const entries = parts.map((part, i) => ({
       part,
       key: keys[i]!,
       extents: values[i] === undefined ? [] : decodeExtents(values[i], lists),
-      bytes: values[i]?.length ?? 0,
     }));
     const cached = new CachedParts(cache, query, days, nowMs, entries);
     for (const had of cached.shares) this.#stats[had]++;
@@ -139,8 +150,6 @@ interface Entry {
   readonly part: StepRange;
   readonly key: string;
   readonly extents: readonly Extent[];
-  /** Size of the extents, encoded. */
-  readonly bytes: number;
 }
 
 /** Steps that are to be evaluated. */
@@ -157,6 +166,8 @@ export class CachedParts {
   readonly #entries: readonly (Entry & { readonly pieces: readonly Piece[]; readonly valid: readonly Extent[] })[];
   /** Steps that the cache has not, ascending. */
   readonly tasks: readonly Task[];
+  /** Steps that it has. */
+  readonly #held: readonly { readonly startMs: number; readonly steps: Steps }[];
 
   constructor(cache: Cache, query: CacheableQuery, days: DaysView, nowMs: number, entries: readonly Entry[]) {
     this.#cache = cache;
@@ -171,11 +182,23 @@ export class CachedParts {
       return { ...entry, pieces, valid };
     });
     this.tasks = tasks;
+    this.#held = this.#entries.flatMap(({ pieces }) =>
+      pieces.map((piece) => {
+        const { steps, startMs, endMs } = piece.extent;
+        const isWhole = piece.startMs === startMs && piece.endMs === endMs;
+        return { startMs: piece.startMs, steps: isWhole ? steps : cutSteps(steps, piece) };
+      }),
+    );
   }
 
-  /** Memory that the extents take, roughly. */
-  get bytes(): number {
-    return this.#entries.reduce((sum, { bytes }) => sum + bytes, 0);
+  /** Points of the answer that the cache has. */
+  get points(): number {
+    return this.#held.reduce((sum, { steps }) => sum + pointsOf(steps), 0);
+  }
+
+  /** Series of the piece that has the most. */
+  get series(): number {
+    return this.#held.reduce((most, { steps }) => Math.max(most, seriesCountOf(steps)), 0);
   }
 
   /** How much of each part the cache had. */
@@ -194,14 +217,8 @@ export class CachedParts {
 
   /** The whole query. @param answers of the tasks, in their order */
   join(answers: readonly Steps[], turns: Turns): Promise<Steps> {
-    const all = this.tasks.map(({ startMs }, i) => ({ startMs, steps: answers[i]! }));
-    for (const { pieces } of this.#entries) {
-      for (const piece of pieces) {
-        const { steps, startMs, endMs } = piece.extent;
-        const isWhole = piece.startMs === startMs && piece.endMs === endMs;
-        all.push({ startMs: piece.startMs, steps: isWhole ? steps : cutSteps(steps, piece) });
-      }
-    }
+    const evaluated = this.tasks.map(({ startMs }, i) => ({ startMs, steps: answers[i]! }));
+    const all = [...evaluated, ...this.#held];
     const ordered = all.sort((a, b) => a.startMs - b.startMs).map(({ steps }) => steps);
     return joinSteps(this.#query, ordered, turns);
   }

@@ -51,6 +51,16 @@ export class ColumnSteps implements Steps {
   }
 }
 
+/** Points of all series. */
+export function pointsOf(steps: Steps): number {
+  if (steps instanceof ColumnSteps) return steps.columns.values.length;
+  return steps.series.reduce((sum, { times }) => sum + times.length, 0);
+}
+
+export function seriesCountOf(steps: Steps): number {
+  return steps instanceof ColumnSteps ? steps.columns.ends.length : steps.series.length;
+}
+
 /** The series as columns; undefined where any has histograms. */
 export function columnsOf(series: readonly ResultSeries[]): StepColumns | undefined {
   const ends = new Uint32Array(series.length);
