@@ -8,6 +8,12 @@ export const processErrors = catalogue({
     retry: true,
     text: (_: Record<string, never>) => 'this process is shutting down; send again to another, or later',
   },
+  starting: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (_: Record<string, never>) => 'this process is starting; send again to another, or later',
+  },
   workerQueueFull: {
     http: 503,
     promType: 'unavailable',

@@ -495,6 +495,10 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     const { config } = this.#options;
     if (view === undefined) {
       const { member } = this;
+      if (this.#ring === undefined) {
+        const { awaited } = this.#settings;
+        return `no version of the ring is known: waiting for the store of the ring${awaited === undefined ? '' : ` (${awaited})`}`;
+      }
       const waiting = [...(member?.rows.values() ?? [])].filter(({ wants }) => wants === 'join').length;
       const counted =
         member === undefined ? '' : `: ${waiting} of ${config.distributor.replicationFactor} ingesters wait for it`;

@@ -66,6 +66,8 @@ export class SettingsKeeper {
   #kept: KeptSettings | undefined;
   /** Whether threads have the key of series: it stays until the next start. */
   #isAgreed = false;
+  /** Why the store of the ring has not told them yet; undefined: nobody waits for it. */
+  awaited: string | undefined;
   /** Why this process cannot go on as it is; undefined: it can. */
   problem: string | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -88,7 +90,9 @@ export class SettingsKeeper {
    * @throws errors.ringSettingsDiffer
    */
   async agree(signal: AbortSignal): Promise<void> {
-    await this.#agree(signal);
+    await this.#agree(signal).finally(() => {
+      this.awaited = undefined;
+    });
     this.#isAgreed = true;
   }
 
@@ -118,6 +122,7 @@ export class SettingsKeeper {
           log.warn({ err: (thrown as Error).message }, 'the store of the ring is away; starting without it');
           break;
         }
+        this.awaited = (thrown as Error).message;
         if (nowMs - saidMs > SAY_MS) {
           log.warn({ err: (thrown as Error).message }, 'waiting for the store of the ring');
           saidMs = nowMs;

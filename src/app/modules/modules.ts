@@ -12,7 +12,7 @@ import { queryFrontendModule } from './query-frontend.ts';
 import { querySchedulerModule } from './query-scheduler.ts';
 import { rulerModule } from './ruler.ts';
 import { selfMonitoringModule } from './self-monitoring.ts';
-import { serverModule } from './server.ts';
+import { earlyServerModule, serverModule } from './server.ts';
 import { servicesModule } from './services.ts';
 import { storePeersModule } from './store-peers.ts';
 import { threadsModule } from './threads.ts';
@@ -25,6 +25,7 @@ export const modules: Readonly<Record<string, Module>> = {
   'data-folder': dataFolderModule,
   threads: threadsModule,
   server: serverModule,
+  'early-server': earlyServerModule,
   web: webModule,
   'self-monitoring': selfMonitoringModule,
   // a process that is alone does not load it
@@ -83,7 +84,8 @@ export function resolveTargets(targets: readonly string[], from = modules, clust
   // the ring of an ingester lies in its folder, and a process with a ring has its listener for others
   const has = (needed: string) => targets.some((name) => name === 'all' || from[name]?.clusterNeeds?.includes(needed));
   const folder = clustered && (targets.includes('ingester') || targets.includes('all')) ? ['data-folder'] : [];
-  const ring = clustered && from.ring !== undefined && has('ring') ? ['ring'] : [];
+  // a start may wait for the ring for long, and its listener says so meanwhile
+  const ring = clustered && from.ring !== undefined && has('ring') ? ['early-server', 'ring'] : [];
   const first = [...folder, ...ring];
   for (const name of [...first, ...targets, ...(from.server?.needs ?? [])]) add(name, []);
   return [...order, 'server'];

@@ -14,3 +14,9 @@ export const serverModule: Module = {
     return admin === undefined ? [http] : [admin, http];
   },
 };
+
+/** The listener before the rest of a process that may wait for others: it tells health, metrics, and what is missing. */
+export const earlyServerModule: Module = {
+  needs: [],
+  build: ({ http }) => [http.early],
+};

@@ -19,6 +19,7 @@ export function statusRoutes(app: App): Route[] {
     path,
     methods: ['GET'],
     needs: 'admin',
+    early: true,
     handle,
     ...more,
   });

@@ -118,6 +118,9 @@ export class HttpListener implements Service {
   readonly #stands: StandStills;
   /** Path below which all routes are. */
   readonly #prefix: string;
+  /** Whether all routes are served, and not only those that are `early`. */
+  #isOpen = true;
+  #stopped: Promise<void> | undefined;
   /** Requests of a connection that its handlers are at: more than one where it does not wait for answers. */
   readonly #underWay = new WeakMap<Socket, number>();
   /** Open connections, by client. */
@@ -174,7 +177,8 @@ export class HttpListener implements Service {
         // who asks is settled before a byte of the body is taken in
         onRequest: (request, reply, goOn) => {
           request.startMs = this.#clock.monotonicMs();
-          const admitted = this.#admit(route, request);
+          const isServed = this.#isOpen || route.early === true;
+          const admitted = isServed ? this.#admit(route, request) : this.#failure(processErrors.starting({}), request);
           if (typeof admitted !== 'string') return void this.#finish(route, request, reply, admitted);
           request.tenant = admitted;
           request.payer = this.#payerOf(admitted);
@@ -197,7 +201,24 @@ export class HttpListener implements Service {
     if (tls !== undefined && this.#app.server instanceof TlsServer) this.#app.server.setSecureContext(tls);
   }
 
+  /** This listener before all else of the process has started: until `start` it serves routes that are `early`, the others are 503. */
+  get early(): Service {
+    return {
+      name: `early-${this.name}`,
+      start: () => {
+        this.#isOpen = false;
+        return this.#listen();
+      },
+      stop: (stop) => this.stop(stop),
+    };
+  }
+
   async start(): Promise<void> {
+    if (!this.#app.server.listening) await this.#listen();
+    this.#isOpen = true;
+  }
+
+  async #listen(): Promise<void> {
     const { host, port, log } = this.#options;
     try {
       await this.#app.listen({ host, port });
@@ -217,8 +238,13 @@ export class HttpListener implements Service {
     return `${scheme}://${shown}:${address?.port ?? this.#options.port}${this.#prefix}`;
   }
 
-  /** Takes no new connections, lets requests under way finish, and cuts them at the deadline. */
-  async stop({ signal }: Stop): Promise<void> {
+  /** Takes no new connections, lets requests under way finish, and cuts them at the deadline. A second call waits for the first. */
+  stop(stop: Stop): Promise<void> {
+    this.#stopped ??= this.#stop(stop);
+    return this.#stopped;
+  }
+
+  async #stop({ signal }: Stop): Promise<void> {
     const cut = () => this.#app.server.closeAllConnections();
     signal.addEventListener('abort', cut, { once: true });
     if (signal.aborted) cut();

@@ -59,6 +59,8 @@ export interface Route {
   readonly cors?: boolean;
   /** Size of a body as it comes; more is 413. */
   readonly bodyBytesMax?: number;
+  /** Answered while the process starts, where its listener is there that early (`HttpListener.early`). */
+  readonly early?: boolean;
   /** The setting that `bodyBytesMax` comes from, for the error. */
   readonly bodyLimit?: string;
 }

@@ -65,3 +65,13 @@ test('a running service may still not be ready', async () => {
   await group.start();
   assert.deepEqual(group.notReady(), ['ingester: replaying the log, 40 %']);
 });
+
+test('a service says why it has not started yet', async () => {
+  const { promise: told, resolve: tell } = Promise.withResolvers<void>();
+  const waiting: Service = { name: 'ring', start: () => told, notReady: () => 'waiting for its store' };
+  const group = new ServiceGroup([waiting, { name: 'server' }], silentLogger, systemClock);
+  const started = group.start();
+  assert.deepEqual(group.notReady(), ['ring: starting, waiting for its store', 'server: new']);
+  tell();
+  await started;
+});

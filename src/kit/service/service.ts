@@ -8,7 +8,7 @@ export interface Service {
   start?(signal: AbortSignal): Promise<void>;
   /** Resolves when all is safe. After `stop.signal` is aborted only what cannot be left undone. */
   stop?(stop: Stop): Promise<void>;
-  /** Why it cannot serve yet, or undefined. */
+  /** Why it cannot serve yet, or undefined. Asked while it starts, too. */
   notReady?(): string | undefined;
 }
 
@@ -102,9 +102,10 @@ export class ServiceGroup {
   notReady(): string[] {
     return this.#services.flatMap((service) => {
       const state = this.#states.get(service.name)!;
-      if (state !== 'running') return [`${service.name}: ${state}`];
+      if (state !== 'running' && state !== 'starting') return [`${service.name}: ${state}`];
       const reason = service.notReady?.();
-      return reason === undefined ? [] : [`${service.name}: ${reason}`];
+      const texts = [...(state === 'starting' ? [state] : []), ...(reason === undefined ? [] : [reason])];
+      return texts.length === 0 ? [] : [`${service.name}: ${texts.join(', ')}`];
     });
   }
 
