@@ -11,12 +11,14 @@ import { systemClock } from '../../lib/clock.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { defaultsOf, section } from '../config/section.ts';
 import { silentLogger } from '../observe/log.ts';
+import { Registry } from '../observe/metrics.ts';
 import { Loops } from '../service/loops.ts';
 import { encodeValue } from './codec.ts';
 import { peerSecurityFields } from './config.ts';
 import { PeerCredentials } from './credentials.ts';
 import { frameHead, HELLO, PROOF } from './frame.ts';
 import { introduction, makeHello } from './handshake.ts';
+import { servedMetrics } from './metrics.ts';
 import { RpcServer } from './server.ts';
 import { startClient, startServer } from './test-rpc.ts';
 
@@ -219,6 +221,40 @@ test('members show each other certificates of their authority', { skip }, async 
   await assert.rejects(startClient(t, other, { security: () => own.current }).call('secret', null), /IP|altnames/i);
   const known = PeerCredentials.read(named);
   await startClient(t, other, { security: () => known.current }).call('secret', null);
+});
+
+test('strangers that say nothing keep nobody out, and are cut off in the TLS handshake, too', {
+  skip,
+  timeout: 60_000,
+}, async (t) => {
+  makeAuthority('hosts');
+  makeCertificate('host', 'hosts');
+  const credentials = PeerCredentials.read(files('host', 'hosts'));
+  const registry = new Registry();
+  const server = await startServer(t, role, {
+    security: () => credentials.current,
+    metrics: servedMetrics(registry),
+    // none is cut off for the time that it takes
+    introductionMs: 600_000,
+  });
+  const strangers = Array.from({ length: 300 }, () => connectTcp(server.port, '127.0.0.1'));
+  t.after(() => {
+    for (const socket of strangers) socket.destroy();
+  });
+  let cut = 0;
+  for (const socket of strangers) {
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      cut++;
+    });
+  }
+  await Promise.all(strangers.map((socket) => once(socket, 'connect')));
+  const member = startClient(t, server, { security: () => credentials.current });
+  assert.equal((await member.call('secret', null)).head, 'what members tell each other');
+  while (cut < 300 - 256) await systemClock.sleep(5, t.signal);
+  const found = await registry.getSingleMetric('pallium_peer_connections_refused_total')!.get();
+  assert.ok(found.values[0]!.value >= 300 - 256);
+  assert.equal(server.connections, 1);
 });
 
 test('certificates and keys are read again when they change', { skip }, async (t) => {

@@ -52,6 +52,8 @@ export interface RpcServerOptions {
   readonly log: Logger;
   readonly randomBytes?: RandomBytes;
   readonly pingMs?: number;
+  /** How long who connects may take for TLS's handshake, and then for its first words. */
+  readonly introductionMs?: number;
   /** Where it counts. Absent: nowhere. */
   readonly metrics?: ServedMetrics | undefined;
   /** Bytes of all requests under way; a peer has a share of it. */
@@ -75,7 +77,7 @@ const WAITING_MAX = 16_384;
 const CONNECTIONS_MAX = 4_096;
 /** Connections whose other side has not proved yet who it is. */
 const STRANGERS_MAX = 256;
-const INTRODUCTION_MS_MAX = 5_000;
+const INTRODUCTION_MS = 5_000;
 const ROOM: Room = { callsMax: 256, bytesMax: 32 * 1024 * 1024 };
 /** Answers that a peer does not read; when there are more, its next calls are refused. */
 const UNREAD_BYTES_MAX = 32 * 1024 * 1024;
@@ -88,7 +90,8 @@ export class RpcServer implements Service {
   readonly name = 'peer-listener';
   readonly #options: RpcServerOptions;
   readonly #peers = new Set<Peer>();
-  readonly #strangers = new Set<Socket>();
+  /** Sockets whose other side has not proved who it is, one within TLS's handshake among them; by where they come from, the oldest first. */
+  readonly #strangers = new Map<string, Socket>();
   readonly #served: Served;
   #server: Server | undefined;
   #port = 0;
@@ -146,14 +149,14 @@ export class RpcServer implements Service {
   }
 
   async #listen(port: number): Promise<void> {
-    const { host, security, sharing, log } = this.#options;
+    const { host, security, sharing, log, introductionMs = INTRODUCTION_MS } = this.#options;
     const secured = security();
-    const server =
+    const server: Server =
       secured.tls === undefined
-        ? createTcpServer((socket) => this.#accept(socket))
-        : createTlsServer({ ...tlsOf(secured.tls), handshakeTimeout: INTRODUCTION_MS_MAX }, (socket) =>
-            this.#accept(socket),
-          );
+        ? createTcpServer()
+        : createTlsServer({ ...tlsOf(secured.tls), handshakeTimeout: introductionMs });
+    server.on('connection', (socket: Socket) => this.#meet(socket));
+    server.on(secured.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => this.#accept(socket));
     server.maxConnections = CONNECTIONS_MAX;
     // a TLS handshake that failed: its socket is gone with it
     server.on('tlsClientError', () => {});
@@ -183,7 +186,7 @@ export class RpcServer implements Service {
       if (this.#server === undefined) resolve();
       else this.#server.close(() => resolve());
     });
-    for (const socket of this.#strangers) socket.destroy();
+    for (const socket of this.#strangers.values()) socket.destroy();
     for (const peer of this.#peers) peer.going();
     const now = () => {
       for (const peer of this.#peers) peer.connection.close('the process ends');
@@ -194,24 +197,39 @@ export class RpcServer implements Service {
     this.#sweeper?.cancel();
   }
 
+  /** Counts a TCP connection among the strangers until it is trusted or gone. */
+  #meet(socket: Socket): void {
+    const from = originOf(socket);
+    // who knows what to say has said it by now
+    const [oldest] = this.#strangers;
+    if (oldest !== undefined && this.#strangers.size >= STRANGERS_MAX) {
+      this.#refuse(...oldest);
+      oldest[1].destroy();
+    }
+    this.#strangers.set(from, socket);
+    socket.once('close', () => this.#refuse(from, socket));
+  }
+
+  /** A stranger is gone: counted once, and not where it has proved who it is meanwhile. */
+  #refuse(from: string, socket: Socket): void {
+    if (this.#strangers.get(from) !== socket) return;
+    this.#strangers.delete(from);
+    this.#options.metrics?.refused.inc();
+  }
+
   #accept(socket: Socket): void {
     if (this.#isStopping) {
       socket.destroy();
       return;
     }
-    // who knows what to say has said it by now
-    if (this.#strangers.size >= STRANGERS_MAX) {
-      const [oldest] = this.#strangers;
-      oldest?.destroy();
-    }
-    const { clock, self, security, randomBytes = systemBytes, pingMs = PING_MS, log, metrics } = this.#options;
-    const from = `${socket.remoteAddress}:${socket.remotePort}`;
+    const { clock, self, security, randomBytes = systemBytes, log, metrics } = this.#options;
+    const { pingMs = PING_MS, introductionMs = INTRODUCTION_MS } = this.#options;
+    const from = originOf(socket);
     const { keys } = security();
-    this.#strangers.add(socket);
     const hello = encodeValue(makeHello(randomBytes(NONCE_BYTES), keys !== undefined));
     let transcript: Uint8Array | undefined;
     let peer: Peer | undefined;
-    const tooLong = after(clock, INTRODUCTION_MS_MAX, () => {
+    const tooLong = after(clock, introductionMs, () => {
       connection.close('it did not say who it is');
       socket.destroy();
     });
@@ -232,7 +250,7 @@ export class RpcServer implements Service {
           connection.send(WELCOME, 0, encodeValue(introduction(key, 'listener', transcript, said)));
           connection.trust();
           tooLong.cancel();
-          this.#strangers.delete(socket);
+          this.#strangers.delete(from);
           peer = new Peer(name, connection, this.#served);
           this.#peers.add(peer);
           metrics?.connections.set(this.#peers.size);
@@ -258,11 +276,7 @@ export class RpcServer implements Service {
         },
         closed: (reason) => {
           tooLong.cancel();
-          this.#strangers.delete(socket);
-          if (peer === undefined) {
-            metrics?.refused.inc();
-            return;
-          }
+          if (peer === undefined) return;
           this.#peers.delete(peer);
           metrics?.connections.set(this.#peers.size);
           peer.ended(reason);
@@ -270,6 +284,11 @@ export class RpcServer implements Service {
       },
     });
   }
+}
+
+/** The same for a TCP connection and for TLS over it. */
+function originOf(socket: Socket): string {
+  return `${socket.remoteAddress}:${socket.remotePort}`;
 }
 
 function listening(server: Server, where: ListenOptions): Promise<void> {
