@@ -475,6 +475,8 @@ export class RpcClient implements RpcCaller {
   #through(open: Open, call: PendingCall): void {
     if (!open.calls.delete(call.id)) return;
     call.done();
+    // an answer that had begun to come is dropped by the other side
+    if (call.isLeft) open.connection.forget(call.id);
     open.bytes -= call.body.length;
     if (open === this.#open) this.#pump();
     else if (open.isGoing && open.calls.size === 0) open.connection.close('the other side ends');

@@ -11,8 +11,20 @@ import { type Logger, silentLogger } from '../observe/log.ts';
 import { Registry } from '../observe/metrics.ts';
 import { currentTrace, withTrace } from '../observe/trace.ts';
 import { RpcClient } from './client.ts';
-import { encodeValue } from './codec.ts';
-import { frameHead, HELLO, PROOF, REQUEST } from './frame.ts';
+import { decodeValue, encodeValue } from './codec.ts';
+import {
+  ANSWER,
+  CANCEL,
+  END,
+  FrameReader,
+  frameHead,
+  HELLO,
+  PART,
+  PIECE_BYTES,
+  PROOF,
+  REQUEST,
+  WELCOME,
+} from './frame.ts';
 import { introduction, makeHello } from './handshake.ts';
 import { peerMetrics, servedMetrics } from './metrics.ts';
 import type { RpcRole } from './role.ts';
@@ -394,6 +406,57 @@ function deafCaller(port: number) {
   socket.pause();
   return { socket, frame };
 }
+
+test('of an answer that is left in its middle nothing is kept', { timeout: 60_000 }, async (t) => {
+  // begins an answer as its caller leaves, and is through with it before the rest
+  const leave = new AbortController();
+  const listener = createServer((socket) => {
+    t.after(() => socket.destroy());
+    let number = 0;
+    const send = (
+      kind: number,
+      call: number,
+      head: Buffer = Buffer.alloc(0),
+      body: Buffer = Buffer.alloc(0),
+      bodyBytes = body.length,
+    ) => {
+      socket.write(frameHead({ kind, call, head, bodyBytes, piece: body }, number++));
+      socket.write(body);
+    };
+    const reader = new FrameReader(({ kind, call, head }) => {
+      if (kind === HELLO) send(HELLO, 0, encodeValue(makeHello(new Uint8Array(32), false)));
+      else if (kind === PROOF) {
+        const said = encodeValue({ name: 'listener', cluster: {}, callsMax: 10, bytesMax: 1000 });
+        send(WELCOME, 0, encodeValue(introduction(undefined, 'listener', new Uint8Array(32), said)));
+      } else if (kind === CANCEL) {
+        send(ANSWER, call, encodeValue(null), Buffer.alloc(PIECE_BYTES), PIECE_BYTES + 1000);
+        send(END, call);
+        // more of it than there was: only who still waits for it minds
+        send(PART, call, undefined, Buffer.alloc(1), 1);
+      } else if (kind === REQUEST) {
+        const [method] = decodeValue(head) as readonly unknown[];
+        if (method === 'long') leave.abort(new Error('no longer'));
+        else send(ANSWER, call, encodeValue('here'));
+      }
+    });
+    socket.on('data', (data: Buffer) => reader.take(data));
+    socket.on('error', () => {});
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  t.after(() => listener.close());
+  const { port } = listener.address() as { port: number };
+  const client = new RpcClient({
+    address: `127.0.0.1:${port}`,
+    self: { name: 'client', cluster: {} },
+    security: () => ({}),
+    clock: systemClock,
+  });
+  t.after(() => client.close());
+  await assert.rejects(client.call('long', null, undefined, { signal: leave.signal }), /no longer/);
+  assert.equal((await client.call('short', null)).head, 'here');
+  assert.equal((await client.call('short', null)).head, 'here');
+});
 
 test('a process ends though others do not read its answers', async (t) => {
   const server = await startServer(t, { large: async () => ({ body: new Uint8Array(64 * 1024 * 1024) }) });
