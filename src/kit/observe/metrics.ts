@@ -61,6 +61,15 @@ export function histogram<const L extends string = never>(
     });
 }
 
+/** Values of a metric that are set anew whenever it is read, so that nothing is counted twice and nobody who is gone is told of. */
+export function whenRead(metric: { reset(): void }, set: () => void): void {
+  const collect = () => {
+    metric.reset();
+    set();
+  };
+  Object.assign(metric, { collect });
+}
+
 /** Seconds, from a fast look-up to a query's time-out. */
 export const DURATION_BUCKETS: readonly number[] = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100,

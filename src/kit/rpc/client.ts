@@ -20,7 +20,7 @@ import {
   readIntroduction,
   transcriptOf,
 } from './handshake.ts';
-import { PeerMeter, type PeerMetrics } from './metrics.ts';
+import type { PeerMeter, PeerMetrics } from './metrics.ts';
 import type { RpcCaller, RpcOptions, RpcReply, RpcStreamReply } from './role.ts';
 import { checkSecurity, hostAndPort, type PeerSecurity } from './security.ts';
 import { StreamInbox } from './stream-inbox.ts';
@@ -123,7 +123,7 @@ export class RpcClient implements RpcCaller {
   constructor(options: RpcClientOptions) {
     this.#options = options;
     this.address = options.address;
-    this.#meter = options.metrics && new PeerMeter(options.metrics, options.address);
+    this.#meter = options.metrics?.add(this);
   }
 
   /** Bytes that went over the wire, of all connections. */
@@ -141,7 +141,7 @@ export class RpcClient implements RpcCaller {
     return this.#failedMs;
   }
 
-  /** Calls that wait for room, and those that are not answered. */
+  /** Calls that wait for room, and those that the other side is not through with. */
   get inflight(): number {
     return [...this.#connections].reduce((sum, { calls }) => sum + calls.size, this.#waiting.length);
   }
@@ -169,16 +169,15 @@ export class RpcClient implements RpcCaller {
     for (const { connection } of [...this.#connections]) connection.close('this process closes it');
     this.#failWaiting(this.#gone('this process closes it'));
     this.#sweeper?.cancel();
-    this.#meter?.remove();
+    this.#meter?.remove(this);
   }
 
-  /** Counts a call until it is answered; of a stream until it begins. */
+  /** Counts a call when it is answered, and a stream when it begins. */
   async #metered(ask: () => Promise<RpcReply>): Promise<RpcReply> {
     const meter = this.#meter;
     if (meter === undefined) return ask();
     const { clock } = this.#options;
     const startMs = clock.monotonicMs();
-    meter.began();
     let reason: string | undefined;
     try {
       return await ask();
@@ -186,7 +185,7 @@ export class RpcClient implements RpcCaller {
       reason = error instanceof AppError ? error.reason : 'canceled';
       throw error;
     } finally {
-      meter.ended(clock.monotonicMs() - startMs, reason, this);
+      meter.count(clock.monotonicMs() - startMs, reason);
     }
   }
 

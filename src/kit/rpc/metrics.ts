@@ -1,7 +1,7 @@
-import { counter, gauge, metricTable } from '../observe/metrics.ts';
+import { getOrMake } from '../../lib/map.ts';
+import { counter, gauge, metricTable, type Registry, whenRead } from '../observe/metrics.ts';
 
-/** Metrics of the ways to other processes, by their addresses: one table for all clients of a thread. */
-export const peerMetrics = metricTable({
+const peerTable = metricTable({
   requests: counter('peer_requests_total', 'Requests to another process that are through, failed ones included.', [
     'peer',
   ]),
@@ -10,11 +10,122 @@ export const peerMetrics = metricTable({
     'peer',
     'reason',
   ]),
-  inflight: gauge('peer_inflight_requests', 'Requests to another process that wait or are not answered.', ['peer']),
+  inflight: gauge(
+    'peer_inflight_requests',
+    'Requests to another process that wait here or that it is not through with, streams that are still read among them.',
+    ['peer'],
+  ),
   sentBytes: counter('peer_sent_bytes_total', 'Bytes sent to another process on connections made here.', ['peer']),
   receivedBytes: counter('peer_received_bytes_total', 'Bytes that came from it on these.', ['peer']),
 });
-export type PeerMetrics = ReturnType<typeof peerMetrics>;
+
+/** A way to another process, as its metrics look at it when they are read. */
+interface CountedClient {
+  readonly address: string;
+  /** Calls that wait, and those that the other side is not through with. */
+  readonly inflight: number;
+  /** Bytes so far. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
+/** The metrics of all clients of one address. Nothing is told of it any more when the last of them is removed. */
+export class PeerMeter {
+  readonly #clients = new Set<CountedClient>();
+  readonly #gone: () => void;
+  requests = 0;
+  ms = 0;
+  readonly failures = new Map<string, number>();
+  /** Bytes of clients that were removed. */
+  #sentBytes = 0;
+  #receivedBytes = 0;
+
+  constructor(gone: () => void) {
+    this.#gone = gone;
+  }
+
+  add(client: CountedClient): void {
+    this.#clients.add(client);
+  }
+
+  /** Calls under way may still end after it. */
+  remove(client: CountedClient): void {
+    if (!this.#clients.delete(client)) return;
+    this.#sentBytes += client.sentBytes;
+    this.#receivedBytes += client.receivedBytes;
+    if (this.#clients.size === 0) this.#gone();
+  }
+
+  /** A request is through. @param reason why it failed; undefined: it did not */
+  count(ms: number, reason: string | undefined): void {
+    this.requests++;
+    this.ms += ms;
+    if (reason !== undefined) this.failures.set(reason, (this.failures.get(reason) ?? 0) + 1);
+  }
+
+  get inflight(): number {
+    return [...this.#clients].reduce((sum, { inflight }) => sum + inflight, 0);
+  }
+
+  get sentBytes(): number {
+    return [...this.#clients].reduce((sum, { sentBytes }) => sum + sentBytes, this.#sentBytes);
+  }
+
+  get receivedBytes(): number {
+    return [...this.#clients].reduce((sum, { receivedBytes }) => sum + receivedBytes, this.#receivedBytes);
+  }
+}
+
+/** Metrics of the ways to other processes, by their addresses: one of these for all clients of a thread. A call only adds to its numbers. */
+export class PeerMetrics {
+  readonly #meters = new Map<string, PeerMeter>();
+
+  constructor(registry: Registry) {
+    const meters = this.#meters;
+    const { requests, seconds, failures, inflight, sentBytes, receivedBytes } = peerTable(registry);
+    const each = (tell: (peer: string, meter: PeerMeter) => void) => () => {
+      for (const [peer, meter] of meters) tell(peer, meter);
+    };
+    whenRead(
+      requests,
+      each((peer, meter) => requests.inc({ peer }, meter.requests)),
+    );
+    whenRead(
+      seconds,
+      each((peer, { ms }) => seconds.inc({ peer }, ms / 1000)),
+    );
+    whenRead(
+      failures,
+      each((peer, meter) => {
+        for (const [reason, count] of meter.failures) failures.inc({ peer, reason }, count);
+      }),
+    );
+    whenRead(
+      inflight,
+      each((peer, meter) => inflight.set({ peer }, meter.inflight)),
+    );
+    whenRead(
+      sentBytes,
+      each((peer, meter) => sentBytes.inc({ peer }, meter.sentBytes)),
+    );
+    whenRead(
+      receivedBytes,
+      each((peer, meter) => receivedBytes.inc({ peer }, meter.receivedBytes)),
+    );
+  }
+
+  /** Tells of a client with the others of its address, until it is removed from their meter. */
+  add(client: CountedClient): PeerMeter {
+    const { address } = client;
+    const meter = getOrMake(this.#meters, address, () => new PeerMeter(() => this.#meters.delete(address)));
+    meter.add(client);
+    return meter;
+  }
+}
+
+export function peerMetrics(registry: Registry): PeerMetrics {
+  return new PeerMetrics(registry);
+}
 
 /** Metrics of a listener for other processes. */
 export const servedMetrics = metricTable({
@@ -38,49 +149,3 @@ export const servedMetrics = metricTable({
   heldBytes: gauge('peer_served_request_bytes', 'Bytes of the requests under way.'),
 });
 export type ServedMetrics = ReturnType<typeof servedMetrics>;
-
-/** Seen of one client so far. */
-interface Counted {
-  readonly sentBytes: number;
-  readonly receivedBytes: number;
-}
-
-/** The metrics of one client. */
-export class PeerMeter {
-  readonly #metrics: PeerMetrics;
-  readonly #peer: string;
-  #counted: Counted = { sentBytes: 0, receivedBytes: 0 };
-  readonly #reasons = new Set<string>();
-
-  constructor(metrics: PeerMetrics, peer: string) {
-    this.#metrics = metrics;
-    this.#peer = peer;
-  }
-
-  began(): void {
-    this.#metrics.inflight.inc({ peer: this.#peer });
-  }
-
-  /** @param reason why it failed; undefined: it did not @param now of its client */
-  ended(ms: number, reason: string | undefined, now: Counted): void {
-    const peer = this.#peer;
-    this.#metrics.inflight.dec({ peer });
-    this.#metrics.requests.inc({ peer });
-    this.#metrics.seconds.inc({ peer }, ms / 1000);
-    if (reason !== undefined) {
-      this.#reasons.add(reason);
-      this.#metrics.failures.inc({ peer, reason });
-    }
-    this.#metrics.sentBytes.inc({ peer }, now.sentBytes - this.#counted.sentBytes);
-    this.#metrics.receivedBytes.inc({ peer }, now.receivedBytes - this.#counted.receivedBytes);
-    this.#counted = { sentBytes: now.sentBytes, receivedBytes: now.receivedBytes };
-  }
-
-  /** Forgets the process: nobody talks to it any more. */
-  remove(): void {
-    const peer = this.#peer;
-    const { requests, seconds, inflight, sentBytes, receivedBytes, failures } = this.#metrics;
-    for (const each of [requests, seconds, inflight, sentBytes, receivedBytes]) each.remove({ peer });
-    for (const reason of this.#reasons) failures.remove({ peer, reason });
-  }
-}

@@ -340,6 +340,54 @@ test('requests, failures and bytes are counted by the process that was asked', a
   while ((await counted('peer_connections', {})) !== 0) await systemClock.turn();
 });
 
+test('clients of one address are counted together, bytes and calls under way as they are, until the last is closed', async (t) => {
+  const registry = new Registry();
+  const metrics = peerMetrics(registry);
+  const end = Promise.withResolvers<void>();
+  async function* items() {
+    yield bytesOf(100_000);
+    await end.promise;
+  }
+  const server = await startServer(t, {
+    ...echo,
+    hangs: () => new Promise(() => {}),
+    streams: async () => ({ items: items() }),
+  });
+  const [one, other] = [startClient(t, server, { metrics }), startClient(t, server, { metrics })];
+  const value = async (name: string) => {
+    const found = await registry.getSingleMetric(`pallium_peer_${name}`)!.get();
+    assert.ok(found.values.length <= 1);
+    return found.values[0]?.value;
+  };
+  await one.call('echo', 0);
+  await other.call('echo', 0, bytesOf(5000));
+  const waiting = reason(one.call('hangs', 0));
+  assert.equal(await value('inflight_requests'), 1);
+
+  // a stream is under way until it has been read, and its bytes are told meanwhile
+  const stream = await one.stream('streams', 0);
+  const parts = stream.items[Symbol.asyncIterator]();
+  await parts.next();
+  assert.ok((await value('received_bytes_total'))! > 105_000);
+  assert.equal(await value('inflight_requests'), 2);
+  end.resolve();
+  assert.ok((await parts.next()).done);
+  assert.equal(await value('inflight_requests'), 1);
+
+  const sent = (await value('sent_bytes_total'))!;
+  one.close();
+  assert.equal(await waiting, 'peer_gone');
+  assert.deepEqual([await value('requests_total'), await value('inflight_requests')], [4, 0]);
+  assert.ok((await value('sent_bytes_total'))! >= sent);
+
+  const last = reason(other.call('hangs', 0));
+  other.close();
+  assert.equal(await last, 'peer_gone');
+  for (const name of ['requests_total', 'request_seconds_total', 'request_failures_total', 'inflight_requests'])
+    assert.equal(await value(name), undefined);
+  for (const name of ['sent_bytes_total', 'received_bytes_total']) assert.equal(await value(name), undefined);
+});
+
 test('a process that accepts connections and says nothing keeps callers waiting twice, then none', async (t) => {
   // as one that is stopped: its machine accepts for it
   const sockets: Socket[] = [];
