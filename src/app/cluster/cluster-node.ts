@@ -99,7 +99,10 @@ const ringMetrics = metricTable({
     'Age of the start of the oldest window of a member that the store does not have all of; 0: there is none.',
     ['member'],
   ),
-  storeAge: gauge('ring_store_answer_age_seconds', 'Time since the store of the ring last answered.'),
+  storeAge: gauge(
+    'ring_store_answer_age_seconds',
+    'Time since the store of the ring last answered; as long as it never did, since this process began.',
+  ),
 });
 
 /** Looks at the settings of the cluster in the time after which a member without heartbeats is unhealthy. */
@@ -474,7 +477,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
       const { owedSamples, owedWindows, owedSeconds } = this.#metrics;
       for (const each of [owedSamples, owedWindows, owedSeconds]) each.remove({ member });
     }
-    if (kv.answeredMs !== undefined) this.#metrics.storeAge.set((clock.monotonicMs() - kv.answeredMs) / 1000);
+    this.#metrics.storeAge.set((clock.monotonicMs() - kv.answeredMs) / 1000);
   }
 
   /** Arcs of which a quorum can be reached from here; undefined: no version counts yet. */

@@ -6,12 +6,13 @@ export class LateKv implements KvClient {
   readonly #open: () => Promise<OpenedKv>;
   readonly #clock: Clock;
   #opened: Promise<OpenedKv> | undefined;
-  /** Monotonic time of its last answer; undefined: there was none. */
-  answeredMs: number | undefined;
+  /** Monotonic time of its last answer; as long as there was none, of when this was made. */
+  answeredMs: number;
 
   constructor(open: () => Promise<OpenedKv>, clock: Clock) {
     this.#open = open;
     this.#clock = clock;
+    this.answeredMs = clock.monotonicMs();
   }
 
   async get(key: string, signal?: AbortSignal): Promise<KvEntry | undefined> {
