@@ -1,4 +1,5 @@
 import type { KvClient, KvEntry } from '../../kv/client.ts';
+import { unlessAborted } from '../../lib/aborted.ts';
 import type { Clock } from '../../lib/clock.ts';
 
 /** A key-value store that is opened when it is first asked, and again where that failed: a process starts without it. */
@@ -47,17 +48,7 @@ export class LateKv implements KvClient {
       this.#opened = undefined;
       throw thrown;
     });
-    const opened = this.#opened;
-    if (signal === undefined) return (await opened).kv;
-    signal.throwIfAborted();
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = () => aborted.reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      return (await Promise.race([opened, aborted.promise])).kv;
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
+    return (await unlessAborted(this.#opened, signal)).kv;
   }
 }
 

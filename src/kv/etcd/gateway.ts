@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { Agent } from 'undici';
 import { connectionFailure, redact } from '../../kit/store/failure.ts';
+import { unlessAborted } from '../../lib/aborted.ts';
 import { type Clock, timeout } from '../../lib/clock.ts';
 import { AppError } from '../../model/errors.ts';
 import { kvErrors } from '../../model/errors-kv.ts';
@@ -135,7 +136,10 @@ export class EtcdGateway {
     caller: AbortSignal | undefined,
     isAgain = false,
   ): Promise<Response> {
-    const token = this.#config.username === '' || path.startsWith('/v3/auth/') ? undefined : await this.#login(caller);
+    const token =
+      this.#config.username === '' || path.startsWith('/v3/auth/')
+        ? undefined
+        : await unlessAborted(this.#login(), caller);
     const origin = this.#origins[this.#at]!;
     let response: Response;
     try {
@@ -168,14 +172,10 @@ export class EtcdGateway {
     throw kvErrors.kvRefused({ backend: BACKEND, operation: path, reason: redact(reason, this.#secrets) });
   }
 
-  /** A token, asked for once. */
-  #login(signal: AbortSignal | undefined): Promise<string> {
+  /** A token, asked for once by all calls that want it: no call's own signal ends that. */
+  #login(): Promise<string> {
     const { username: name, password } = this.#config;
-    this.#token ??= this.call<{ token?: string }>(
-      '/v3/auth/authenticate',
-      { name, password },
-      { signal, isRepeatable: true },
-    )
+    this.#token ??= this.call<{ token?: string }>('/v3/auth/authenticate', { name, password }, { isRepeatable: true })
       .then(({ token = '' }) => token)
       .catch((thrown) => {
         this.#token = undefined;
