@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { RandomBytes } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 import { kvErrors } from '../model/errors-kv.ts';
-import type { Row, RowKey, TableStore } from '../table/client.ts';
+import type { Row, TableStore } from '../table/client.ts';
 import type { KvClient, KvEntry } from './client.ts';
 import { checkEntry } from './limits.ts';
 import { decodeHead, encodeHead, type Head, INLINE_BYTES_MAX, NONCE_BYTES } from './table-row.ts';
@@ -15,8 +15,13 @@ const PART_BYTES = 256 * 1024;
 const HEADS_HASH = Buffer.from('kv');
 const PARTS_HASH = Buffer.from('kv-part:');
 const TRIES_MAX = 16;
-/** A mark that a key was removed stays so long: longer than any call that read what was there before. */
+/**
+ * A mark that a key was removed stays so long: longer than any call that read what was there before. Each process waits for up to as
+ * long again, so that one of them finds most marks and takes them away before others contend for them.
+ */
 const REMOVED_MS = 24 * 3_600_000;
+/** Marks that one look takes away. */
+const REMOVALS_MAX = 16;
 
 export interface TableKvOptions {
   readonly store: TableStore;
@@ -45,10 +50,12 @@ interface HeldHead {
 export class TableKv implements KvClient {
   readonly #options: TableKvOptions;
   readonly #pollMs: number;
+  readonly #removedMs: number;
 
   constructor(options: TableKvOptions) {
     this.#options = options;
     this.#pollMs = options.pollMs ?? 2000;
+    this.#removedMs = REMOVED_MS * (1 + options.randomBytes(1)[0]! / 256);
   }
 
   async get(key: string, signal?: AbortSignal): Promise<KvEntry | undefined> {
@@ -148,16 +155,17 @@ export class TableKv implements KvClient {
   async #list(prefix: string, signal: AbortSignal): Promise<Map<string, Present>> {
     const { store, table, clock } = this.#options;
     const heads = new Map<string, Present>();
-    const old: RowKey[] = [];
+    const old: Row[] = [];
     for await (const page of store.client.query({ table, hash: HEADS_HASH, prefix: Buffer.from(prefix) }, signal)) {
-      for (const { hash, range, value } of page) {
-        const head = headIn(value);
+      for (const row of page) {
+        const head = headIn(row.value);
         if (head === undefined) continue;
-        if (head.kind !== 'removed') heads.set(Buffer.from(range).toString(), head);
-        else if (clock.nowMs() - head.atMs > REMOVED_MS) old.push({ hash, range });
+        if (head.kind !== 'removed') heads.set(Buffer.from(row.range).toString(), head);
+        else if (clock.nowMs() - head.atMs > this.#removedMs && old.length < REMOVALS_MAX) old.push(row);
       }
     }
-    if (old.length > 0) await store.client.delete(table, old, signal);
+    // a key that was made again since is left alone; where that fails a later look does it
+    for (const row of old) await store.client.compareAndSet(table, row, row.value, undefined, signal).catch(() => {});
     return heads;
   }
 

@@ -10,12 +10,15 @@ export interface TableClient {
   query(request: TableQuery, signal?: AbortSignal): AsyncIterable<readonly Row[]>;
   /** Deletes rows; those that are not there do not count as an error. */
   delete(table: string, keys: readonly RowKey[], signal?: AbortSignal): Promise<void>;
-  /** Puts `next` if the row's value equals `expected` (undefined: the row is not there). Says whether it did. */
+  /**
+   * Puts `next` (undefined: removes the row) if the row's value equals `expected` (undefined: the row is not there; not both). Says
+   * whether it did.
+   */
   compareAndSet(
     table: string,
     key: RowKey,
     expected: Uint8Array | undefined,
-    next: Uint8Array,
+    next: Uint8Array | undefined,
     signal?: AbortSignal,
   ): Promise<boolean>;
   close(): Promise<void>;

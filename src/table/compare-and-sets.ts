@@ -1,10 +1,11 @@
 import type { RootDatabase } from 'lmdb';
 import { nextTurn } from '../lib/turn.ts';
+import { isSame } from './same.ts';
 
 interface Waiting {
   readonly key: Uint8Array;
   readonly expected: Uint8Array | undefined;
-  readonly next: Buffer;
+  readonly next: Buffer | undefined;
   resolve(isDone: boolean): void;
   reject(error: unknown): void;
 }
@@ -25,8 +26,8 @@ export class CompareAndSets {
     this.#db = db;
   }
 
-  /** @param expected undefined: there must be no row @returns whether the row is `next` now */
-  add(key: Uint8Array, expected: Uint8Array | undefined, next: Buffer): Promise<boolean> {
+  /** @param expected undefined: there must be no row @param next undefined: there is to be none @returns whether it is so now */
+  add(key: Uint8Array, expected: Uint8Array | undefined, next: Buffer | undefined): Promise<boolean> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ key, expected, next, resolve, reject });
       if (!this.#isGoing) void this.#go();
@@ -50,9 +51,10 @@ export class CompareAndSets {
       db.transactionSync(() => {
         done = some.map(({ key, expected, next }) => {
           const held = db.getBinary(key);
-          const isExpected = held === undefined || expected === undefined ? held === expected : held.equals(expected);
-          if (isExpected) db.putSync(key, next);
-          return isExpected;
+          if (!isSame(held, expected)) return false;
+          if (next === undefined) db.removeSync(key);
+          else db.putSync(key, next);
+          return true;
         });
       });
     } catch (error) {

@@ -44,13 +44,14 @@ export class CountingTableClient implements TableClient {
     table: string,
     key: RowKey,
     expected: Uint8Array | undefined,
-    next: Uint8Array,
+    next: Uint8Array | undefined,
     signal?: AbortSignal,
   ): Promise<boolean> {
     const done = await this.#client.compareAndSet(table, key, expected, next, signal);
-    if (done) {
+    if (done && next === undefined) this.counts.rowsDeleted++;
+    else if (done) {
       this.counts.rowsWritten++;
-      this.counts.bytesWritten += bytesOf({ ...key, value: next });
+      this.counts.bytesWritten += bytesOf({ ...key, value: next! });
     }
     return done;
   }

@@ -133,16 +133,16 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     table: string,
     key: RowKey,
     expected: Uint8Array | undefined,
-    next: Uint8Array,
+    next: Uint8Array | undefined,
     signal?: AbortSignal,
   ): Promise<boolean> {
     signal?.throwIfAborted();
-    checkRows(BACKEND, table, [{ ...key, value: next }], this.limits);
+    checkRows(BACKEND, table, [{ ...key, value: next ?? EMPTY }], this.limits);
     const joined = joinKey(key.hash, key.range);
     let done = false;
     const given = expected === undefined ? undefined : Buffer.from(expected);
     await this.#change(table, 'compare-and-set', async (_, sets) => {
-      done = await sets.add(joined, given, Buffer.from(next));
+      done = await sets.add(joined, given, next && Buffer.from(next));
     });
     return done;
   }

@@ -4,10 +4,12 @@ import { boundsOf } from './bounds.ts';
 import type { Row, RowKey, TableAdmin, TableClient, TableLimits, TableQuery, TableStore } from './client.ts';
 import { checkRows } from './limits.ts';
 import { assertTableName } from './name.ts';
+import { isSame } from './same.ts';
 
 const BACKEND = 'memory';
 const LIMITS: TableLimits = { valueBytesMax: 8 << 20, keyBytesMax: 1024 };
 const PAGE_ROWS = 256;
+const EMPTY = new Uint8Array(0);
 
 /** Rows in this process, for tests and for trying things out. Bytes are copied in and out: nobody can change what is stored. */
 export class MemoryTableStore implements TableStore, TableClient, TableAdmin {
@@ -66,17 +68,17 @@ export class MemoryTableStore implements TableStore, TableClient, TableAdmin {
     table: string,
     key: RowKey,
     expected: Uint8Array | undefined,
-    next: Uint8Array,
+    next: Uint8Array | undefined,
     signal?: AbortSignal,
   ): Promise<boolean> {
     signal?.throwIfAborted();
-    checkRows(BACKEND, table, [{ ...key, value: next }], this.limits);
+    checkRows(BACKEND, table, [{ ...key, value: next ?? EMPTY }], this.limits);
     const partitions = this.#existing(table, 'compare-and-set');
     const held = partitions.get(keyOf(key.hash))?.get(key.range);
-    const equal =
-      held === undefined || expected === undefined ? held === expected : Buffer.compare(held, expected) === 0;
-    if (equal) partitionOf(partitions, key.hash).put(key.range, next);
-    return equal;
+    if (!isSame(held, expected)) return false;
+    if (next === undefined) await this.delete(table, [key]);
+    else partitionOf(partitions, key.hash).put(key.range, next);
+    return true;
   }
 
   async create(table: string): Promise<void> {

@@ -19,11 +19,13 @@ export interface RowService {
     table: string,
     key: RowKey,
     expected: Uint8Array | undefined,
-    next: Uint8Array,
+    next: Uint8Array | undefined,
     signal: AbortSignal | undefined,
   ): Promise<boolean>;
   close(): Promise<void>;
 }
+
+const EMPTY = new Uint8Array(0);
 
 /** A client with all that services have in common: rows are judged before any is sent, and what is missing reads as empty. */
 export class RemoteTableClient implements TableClient {
@@ -61,10 +63,10 @@ export class RemoteTableClient implements TableClient {
     table: string,
     key: RowKey,
     expected: Uint8Array | undefined,
-    next: Uint8Array,
+    next: Uint8Array | undefined,
     signal?: AbortSignal,
   ): Promise<boolean> {
-    this.#judge(table, [{ ...key, value: next }], signal);
+    this.#judge(table, [{ ...key, value: next ?? EMPTY }], signal);
     return this.#service.compareAndSet(table, key, expected, next, signal);
   }
 

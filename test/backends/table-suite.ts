@@ -318,6 +318,21 @@ export function tableSuite(options: TableSuiteOptions): void {
     }
   });
 
+  check('compareAndSet: a row goes only as it was seen', async () => {
+    const name = await table(row('h', 'r', 'a'), row('h', 's', ''), row('h', 't', 'a'));
+    const remove = (range: string, expected: string) =>
+      store.client.compareAndSet(name, row('h', range), bytes(expected), undefined);
+    assert.equal(await remove('r', 'b'), false);
+    assert.equal(await remove('none', 'a'), false);
+    assert.equal(await remove('s', 'a'), false);
+    assert.deepEqual([await remove('r', 'a'), await remove('r', 'a')], [true, false]);
+    assert.equal(await remove('s', ''), true);
+    assert.equal(await valueAt(name, row('h', 'r')), undefined);
+    assert.equal(await valueAt(name, row('h', 't')), 'a');
+    assert.equal(await store.client.compareAndSet(name, row('h', 'r'), undefined, bytes('c')), true, 'made again');
+    assert.equal(await valueAt(name, row('h', 'r')), 'c');
+  });
+
   check('compareAndSet: of many at once exactly one wins', async () => {
     const name = await table();
     const key = row('h', 'r');

@@ -47,7 +47,7 @@ export class FaultyTableClient implements TableClient {
     table: string,
     key: RowKey,
     expected: Uint8Array | undefined,
-    next: Uint8Array,
+    next: Uint8Array | undefined,
     signal?: AbortSignal,
   ): Promise<boolean> {
     signal?.throwIfAborted();

@@ -8,6 +8,7 @@ import type { Row, RowKey, TableLimits, TableQuery } from '../client.ts';
 import { joinKey, splitKey } from '../key.ts';
 import { PageSize } from '../page-size.ts';
 import type { RowService } from '../remote.ts';
+import { isSame } from '../same.ts';
 import { BACKEND, type BigtableSession, classifyBigtable, RowFailed } from './session.ts';
 
 type Mutation = protos.google.bigtable.v2.IMutation;
@@ -66,29 +67,31 @@ export class BigtableRows implements RowService {
     table: string,
     key: RowKey,
     expected: Uint8Array | undefined,
-    next: Uint8Array,
+    next: Uint8Array | undefined,
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
     const { data, caller, config, callOptions } = this.#session;
+    const change = next === undefined ? DELETE : set(next);
     const request = {
       tableName: this.#session.nameOf(table),
       appProfileId: config.appProfile,
       rowKey: keyOf(key),
       predicateFilter: expected === undefined ? CELL : cellWith(expected),
-      trueMutations: expected === undefined ? [] : set(next),
-      falseMutations: expected === undefined ? set(next) : [],
+      trueMutations: expected === undefined ? [] : change,
+      falseMutations: expected === undefined ? change : [],
     };
     const answer = await caller.call({ operation: 'compare-and-set', table }, signal, async (_signal, failedTries) => {
       const [{ predicateMatched }] = await data.checkAndMutateRow(request, callOptions);
       return { done: (predicateMatched ?? false) === (expected !== undefined), failedTries };
     });
     if (answer.done || answer.failedTries === 0) return answer.done;
-    // a try that seemed to fail may have been applied, and this one then met our own value
+    // a try that seemed to fail may have been applied, and this one then met our own value, or no row
     const onward = { from: key.range, before: undefined };
+    let held: Uint8Array | undefined;
     for await (const [row] of this.read({ table, hash: key.hash, limit: 1 }, onward, signal)) {
-      return Buffer.compare(row!.range, key.range) === 0 && Buffer.compare(row!.value, next) === 0;
+      if (isSame(row!.range, key.range)) held = row!.value;
     }
-    return false;
+    return isSame(held, next);
   }
 
   async close(): Promise<void> {

@@ -7,6 +7,7 @@ import type { RangeBounds } from '../bounds.ts';
 import type { Row, RowKey, TableLimits, TableQuery } from '../client.ts';
 import { PageSize } from '../page-size.ts';
 import type { RowService } from '../remote.ts';
+import { isSame } from '../same.ts';
 import { BACKEND, type CassandraSession } from './session.ts';
 
 /** Cassandra would take more, at a price: a coordinator holds whole rows and pages of them in memory. */
@@ -82,27 +83,27 @@ export class CassandraRows implements RowService {
     table: string,
     key: RowKey,
     expected: Uint8Array | undefined,
-    next: Uint8Array,
+    next: Uint8Array | undefined,
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
     const name = this.#session.nameOf(table);
-    const value = Buffer.from(next);
+    const before = expected && Buffer.from(expected);
+    const value = next && Buffer.from(next);
     const [cql, params] =
-      expected === undefined
+      before === undefined
         ? [`INSERT INTO ${name} (hash, range, value) VALUES (?, ?, ?) IF NOT EXISTS`, [...keyOf(key), value]]
-        : [
-            `UPDATE ${name} SET value = ? WHERE hash = ? AND range = ? IF value = ?`,
-            [value, ...keyOf(key), Buffer.from(expected)],
-          ];
+        : value === undefined
+          ? [`DELETE FROM ${name} WHERE hash = ? AND range = ? IF value = ?`, [...keyOf(key), before]]
+          : [`UPDATE ${name} SET value = ? WHERE hash = ? AND range = ? IF value = ?`, [value, ...keyOf(key), before]];
     const answer = await this.#session.call({ operation: 'compare-and-set', table }, signal, (client, failedTries) =>
       client
         .execute(cql, params, { ...this.#session.writeOptions, isIdempotent: false })
         .then((result) => ({ row: result.first(), failedTries })),
     );
     if (answer.row['[applied]'] === true) return true;
-    // a try that seemed to fail may have been applied, and this one then met our own value
-    const held = answer.row.value as Buffer | null | undefined;
-    return answer.failedTries > 0 && held != null && held.equals(next);
+    // a try that seemed to fail may have been applied, and this one then met our own value, or no row
+    const held = (answer.row.value as Buffer | null | undefined) ?? undefined;
+    return answer.failedTries > 0 && isSame(held, next);
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,11 @@
-import type { AttributeValue, QueryCommandInput, ScanCommandInput, WriteRequest } from '@aws-sdk/client-dynamodb';
+import type {
+  AttributeValue,
+  DeleteItemCommandInput,
+  PutItemCommandInput,
+  QueryCommandInput,
+  ScanCommandInput,
+  WriteRequest,
+} from '@aws-sdk/client-dynamodb';
 import { copyBytes } from '../../lib/copy.ts';
 import { escapeEmpty, unescapeEmpty } from '../../lib/escape.ts';
 import { forEachAtOnce } from '../../lib/semaphore.ts';
@@ -7,7 +14,10 @@ import { batchesOf } from '../batches.ts';
 import type { RangeBounds } from '../bounds.ts';
 import type { Row, RowKey, TableLimits, TableQuery } from '../client.ts';
 import type { RowService } from '../remote.ts';
+import { isSame } from '../same.ts';
 import { BACKEND, type DynamodbSession } from './session.ts';
+
+type Condition = Omit<DeleteItemCommandInput, 'Key'> & Omit<PutItemCommandInput, 'Item'>;
 
 /** DynamoDB's own, which count names and keys to the item. */
 const ITEM_BYTES_MAX = 400 * 1024;
@@ -91,26 +101,26 @@ export class DynamodbRows implements RowService {
     table: string,
     key: RowKey,
     expected: Uint8Array | undefined,
-    next: Uint8Array,
+    next: Uint8Array | undefined,
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
     const { sdk, service, caller } = this.#session;
-    const command = new sdk.PutItemCommand({
+    const condition: Condition = {
       TableName: table,
-      Item: itemOf(key, next),
       ConditionExpression: expected === undefined ? 'attribute_not_exists(h)' : 'v = :e',
       ExpressionAttributeValues: expected && { ':e': { B: expected } },
       ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-    });
+    };
     return caller.call({ operation: 'compare-and-set', table }, signal, async (abortSignal, failedTries) => {
       try {
-        await service.send(command, { abortSignal });
+        if (next === undefined) {
+          await service.send(new sdk.DeleteItemCommand({ ...condition, Key: keyOf(key) }), { abortSignal });
+        } else await service.send(new sdk.PutItemCommand({ ...condition, Item: itemOf(key, next) }), { abortSignal });
         return true;
       } catch (thrown) {
         if (!(thrown instanceof sdk.ConditionalCheckFailedException)) throw thrown;
-        // a try that seemed to fail may have been applied, and this one then met our own value
-        const held = thrown.Item?.v?.B;
-        return failedTries > 0 && held !== undefined && Buffer.compare(held, next) === 0;
+        // a try that seemed to fail may have been applied, and this one then met our own value, or no item
+        return failedTries > 0 && isSame(thrown.Item?.v?.B, next);
       }
     });
   }
