@@ -147,12 +147,12 @@ export class RpcClient implements RpcCaller {
   }
 
   call(method: string, head: unknown, body: Uint8Array = EMPTY, options: RpcOptions = {}): Promise<RpcReply> {
-    return this.#metered(() => this.#begin(method, head, body, options, undefined));
+    return this.#metered(method, () => this.#begin(method, head, body, options, undefined));
   }
 
   async stream(method: string, head: unknown, options: RpcOptions = {}): Promise<RpcStreamReply> {
     const inbox = new StreamInbox();
-    const reply = await this.#metered(() => this.#begin(method, head, EMPTY, options, inbox));
+    const reply = await this.#metered(method, () => this.#begin(method, head, EMPTY, options, inbox));
     return { ...reply, items: inbox.items };
   }
 
@@ -173,7 +173,7 @@ export class RpcClient implements RpcCaller {
   }
 
   /** Counts a call when it is answered, and a stream when it begins. */
-  async #metered(ask: () => Promise<RpcReply>): Promise<RpcReply> {
+  async #metered(method: string, ask: () => Promise<RpcReply>): Promise<RpcReply> {
     const meter = this.#meter;
     if (meter === undefined) return ask();
     const { clock } = this.#options;
@@ -185,7 +185,7 @@ export class RpcClient implements RpcCaller {
       reason = error instanceof AppError ? error.reason : 'canceled';
       throw error;
     } finally {
-      meter.count(clock.monotonicMs() - startMs, reason);
+      meter.count(method, clock.monotonicMs() - startMs, reason);
     }
   }
 

@@ -4,10 +4,15 @@ import { counter, gauge, metricTable, type Registry, whenRead } from '../observe
 const peerTable = metricTable({
   requests: counter('peer_requests_total', 'Requests to another process that are through, failed ones included.', [
     'peer',
+    'method',
   ]),
-  seconds: counter('peer_request_seconds_total', 'Time from these requests to their answers, added up.', ['peer']),
+  seconds: counter('peer_request_seconds_total', 'Time from these requests to their answers, added up.', [
+    'peer',
+    'method',
+  ]),
   failures: counter('peer_request_failures_total', 'Requests to another process that failed, by the error.', [
     'peer',
+    'method',
     'reason',
   ]),
   inflight: gauge(
@@ -29,13 +34,19 @@ interface CountedClient {
   readonly receivedBytes: number;
 }
 
+/** Requests by one method that are through. */
+class Through {
+  requests = 0;
+  ms = 0;
+  /** By the error's reason. */
+  readonly failures = new Map<string, number>();
+}
+
 /** The metrics of all clients of one address. Nothing is told of it any more when the last of them is removed. */
 export class PeerMeter {
   readonly #clients = new Set<CountedClient>();
   readonly #gone: () => void;
-  requests = 0;
-  ms = 0;
-  readonly failures = new Map<string, number>();
+  readonly byMethod = new Map<string, Through>();
   /** Bytes of clients that were removed. */
   #sentBytes = 0;
   #receivedBytes = 0;
@@ -57,10 +68,11 @@ export class PeerMeter {
   }
 
   /** A request is through. @param reason why it failed; undefined: it did not */
-  count(ms: number, reason: string | undefined): void {
-    this.requests++;
-    this.ms += ms;
-    if (reason !== undefined) this.failures.set(reason, (this.failures.get(reason) ?? 0) + 1);
+  count(method: string, ms: number, reason: string | undefined): void {
+    const through = getOrMake(this.byMethod, method, () => new Through());
+    through.requests++;
+    through.ms += ms;
+    if (reason !== undefined) through.failures.set(reason, (through.failures.get(reason) ?? 0) + 1);
   }
 
   get inflight(): number {
@@ -86,18 +98,22 @@ export class PeerMetrics {
     const each = (tell: (peer: string, meter: PeerMeter) => void) => () => {
       for (const [peer, meter] of meters) tell(peer, meter);
     };
+    const eachMethod = (tell: (labels: { peer: string; method: string }, through: Through) => void) =>
+      each((peer, { byMethod }) => {
+        for (const [method, through] of byMethod) tell({ peer, method }, through);
+      });
     whenRead(
       requests,
-      each((peer, meter) => requests.inc({ peer }, meter.requests)),
+      eachMethod((labels, through) => requests.inc(labels, through.requests)),
     );
     whenRead(
       seconds,
-      each((peer, { ms }) => seconds.inc({ peer }, ms / 1000)),
+      eachMethod((labels, { ms }) => seconds.inc(labels, ms / 1000)),
     );
     whenRead(
       failures,
-      each((peer, meter) => {
-        for (const [reason, count] of meter.failures) failures.inc({ peer, reason }, count);
+      eachMethod((labels, through) => {
+        for (const [reason, count] of through.failures) failures.inc({ ...labels, reason }, count);
       }),
     );
     whenRead(
