@@ -517,6 +517,23 @@ test('a process ends though others do not read its answers', async (t) => {
   await server.stop({ signal: AbortSignal.abort(), progress: () => {} });
 });
 
+test("a call's time goes with it: it ends though its caller says nothing more", { timeout: 60_000 }, async (t) => {
+  const { promise: begun, resolve } = Promise.withResolvers<AbortSignal>();
+  const server = await startServer(t, {
+    hangs: (_, { signal }) => {
+      resolve(signal);
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    },
+  });
+  const { socket, frame } = deafCaller(server.port);
+  t.after(() => socket.destroy());
+  socket.write(frame(REQUEST, 1, encodeValue(['hangs', 30, 0, null])));
+  const signal = await begun;
+  while (!signal.aborted) await systemClock.sleep(5, t.signal);
+  assert.equal(AppError.from(signal.reason).reason, 'peer_slow');
+  assert.equal(server.connections, 1, 'the connection goes on');
+});
+
 test('a peer that asks and asks and reads nothing is cut off', async (t) => {
   const server = await startServer(t, echo);
   const { socket, frame } = deafCaller(server.port);
