@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp, createServer } from 'node:net';
@@ -9,17 +8,16 @@ import { after, type TestContext, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { systemClock } from '../../lib/clock.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
-import { defaultsOf, section } from '../config/section.ts';
 import { silentLogger } from '../observe/log.ts';
 import { Registry } from '../observe/metrics.ts';
 import { Loops } from '../service/loops.ts';
 import { encodeValue } from './codec.ts';
-import { peerSecurityFields } from './config.ts';
 import { PeerCredentials } from './credentials.ts';
 import { frameHead, HELLO, PROOF } from './frame.ts';
 import { introduction, makeHello } from './handshake.ts';
 import { servedMetrics } from './metrics.ts';
 import { RpcServer } from './server.ts';
+import { noPeerFiles, skipsCertificates, TestCertificates } from './test-certificates.ts';
 import { startClient, startServer } from './test-rpc.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'pallium-peer-'));
@@ -28,53 +26,8 @@ after(() => rmSync(dir, { recursive: true }));
 const role = { secret: async () => ({ head: 'what members tell each other' }) };
 const keyOf = (text: string) => new TextEncoder().encode(text.padEnd(32, '.'));
 const [OURS, THEIRS] = [keyOf('ours'), keyOf('theirs')];
-const unset = defaultsOf(section('server', '', peerSecurityFields));
-
-const hasOpenssl = (() => {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
-const skip = hasOpenssl ? false : 'openssl is not installed';
-
-function openssl(...args: string[]): void {
-  execFileSync('openssl', args, { cwd: dir, stdio: 'ignore' });
-}
-
-const KEY_FORM = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-
-function makeAuthority(name: string): void {
-  openssl(
-    'req',
-    '-x509',
-    ...KEY_FORM,
-    '-days',
-    '2',
-    '-subj',
-    `/CN=${name}`,
-    '-keyout',
-    `${name}.key`,
-    '-out',
-    `${name}.pem`,
-  );
-}
-
-function makeCertificate(name: string, authority: string, host = 'IP:127.0.0.1'): void {
-  writeFileSync(join(dir, 'host.txt'), `subjectAltName=${host}`);
-  openssl('req', ...KEY_FORM, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`);
-  const signed = ['-CA', `${authority}.pem`, '-CAkey', `${authority}.key`, '-CAcreateserial', '-days', '2'];
-  openssl('x509', '-req', '-in', `${name}.csr`, ...signed, '-extfile', 'host.txt', '-out', `${name}.pem`);
-}
-
-const files = (name: string, authority: string) => ({
-  ...unset,
-  peerTlsCertPath: join(dir, `${name}.pem`),
-  peerTlsKeyPath: join(dir, `${name}.key`),
-  peerTlsCaPath: join(dir, `${authority}.pem`),
-});
+const skip = skipsCertificates;
+const certificates = new TestCertificates(dir);
 
 /** All that the listener sends to who says `frames`, until it ends the connection. */
 async function answerTo(server: RpcServer, frames: readonly Buffer[]): Promise<Buffer> {
@@ -186,21 +139,24 @@ test('without key and certificates only loopback is talked to, unless that is sa
 });
 
 test('members show each other certificates of their authority', { skip }, async (t) => {
-  for (const name of ['ours', 'theirs']) makeAuthority(name);
-  makeCertificate('a', 'ours');
-  makeCertificate('b', 'ours');
-  makeCertificate('elsewhere', 'ours', 'DNS:pallium.example.com');
-  makeCertificate('stranger', 'theirs');
-  const listener = PeerCredentials.read(files('a', 'ours'));
+  for (const name of ['ours', 'theirs']) certificates.makeAuthority(name);
+  certificates.makeCertificate('a', 'ours');
+  certificates.makeCertificate('b', 'ours');
+  certificates.makeCertificate('elsewhere', 'ours', 'DNS:pallium.example.com');
+  certificates.makeCertificate('stranger', 'theirs');
+  const listener = PeerCredentials.read(certificates.files('a', 'ours'));
   const server = await startServer(t, role, { security: () => listener.current });
   const call = (security: PeerCredentials) => {
     const client = startClient(t, server, { security: () => security.current });
     return client.call('secret', null);
   };
-  await call(PeerCredentials.read(files('b', 'ours')));
-  await assert.rejects(call(PeerCredentials.read(files('b', 'theirs'))), /self.signed|unable to verify|certificate/i);
-  await assert.rejects(call(PeerCredentials.read(files('stranger', 'ours'))), /cannot be reached/);
-  await assert.rejects(call(PeerCredentials.read(unset)), /cannot be reached/);
+  await call(PeerCredentials.read(certificates.files('b', 'ours')));
+  await assert.rejects(
+    call(PeerCredentials.read(certificates.files('b', 'theirs'))),
+    /self.signed|unable to verify|certificate/i,
+  );
+  await assert.rejects(call(PeerCredentials.read(certificates.files('stranger', 'ours'))), /cannot be reached/);
+  await assert.rejects(call(PeerCredentials.read(noPeerFiles)), /cannot be reached/);
 
   // one that shows none
   const bare = connectTls({ port: server.port, host: '127.0.0.1', rejectUnauthorized: false });
@@ -214,10 +170,10 @@ test('members show each other certificates of their authority', { skip }, async 
   assert.equal(said, 0);
 
   // for a name that is not its own
-  const wrongName = PeerCredentials.read(files('elsewhere', 'ours'));
+  const wrongName = PeerCredentials.read(certificates.files('elsewhere', 'ours'));
   const other = await startServer(t, role, { security: () => wrongName.current });
-  const named = { ...files('b', 'ours'), peerTlsServerName: 'pallium.example.com' };
-  const own = PeerCredentials.read(files('b', 'ours'));
+  const named = { ...certificates.files('b', 'ours'), peerTlsServerName: 'pallium.example.com' };
+  const own = PeerCredentials.read(certificates.files('b', 'ours'));
   await assert.rejects(startClient(t, other, { security: () => own.current }).call('secret', null), /IP|altnames/i);
   const known = PeerCredentials.read(named);
   await startClient(t, other, { security: () => known.current }).call('secret', null);
@@ -227,9 +183,9 @@ test('strangers that say nothing keep nobody out, and are cut off in the TLS han
   skip,
   timeout: 60_000,
 }, async (t) => {
-  makeAuthority('hosts');
-  makeCertificate('host', 'hosts');
-  const credentials = PeerCredentials.read(files('host', 'hosts'));
+  certificates.makeAuthority('hosts');
+  certificates.makeCertificate('host', 'hosts');
+  const credentials = PeerCredentials.read(certificates.files('host', 'hosts'));
   const registry = new Registry();
   const server = await startServer(t, role, {
     security: () => credentials.current,
@@ -258,16 +214,16 @@ test('strangers that say nothing keep nobody out, and are cut off in the TLS han
 });
 
 test('certificates and keys are read again when they change', { skip }, async (t) => {
-  makeAuthority('first');
-  makeAuthority('second');
-  makeCertificate('member-1', 'first');
-  makeCertificate('member-2', 'second');
+  certificates.makeAuthority('first');
+  certificates.makeAuthority('second');
+  certificates.makeCertificate('member-1', 'first');
+  certificates.makeCertificate('member-2', 'second');
   const use = (number: number, authority: string) => {
     for (const end of ['pem', 'key']) copyFileSync(join(dir, `member-${number}.${end}`), join(dir, `now.${end}`));
     copyFileSync(join(dir, `${authority}.pem`), join(dir, 'authority.pem'));
   };
   use(1, 'first');
-  const credentials = PeerCredentials.read(files('now', 'authority'));
+  const credentials = PeerCredentials.read(certificates.files('now', 'authority'));
   const server = await startServer(t, role, { security: () => credentials.current });
   const before = startClient(t, server, { security: () => credentials.current });
   await before.call('secret', null);
@@ -276,9 +232,9 @@ test('certificates and keys are read again when they change', { skip }, async (t
   assert.equal(credentials.refresh(), true);
   server.securityChanged();
   await before.call('secret', null);
-  const fresh = PeerCredentials.read(files('member-2', 'second'));
+  const fresh = PeerCredentials.read(certificates.files('member-2', 'second'));
   await startClient(t, server, { security: () => fresh.current }).call('secret', null);
-  const stale = PeerCredentials.read(files('member-1', 'first'));
+  const stale = PeerCredentials.read(certificates.files('member-1', 'first'));
   await assert.rejects(startClient(t, server, { security: () => stale.current }).call('secret', null));
 
   // a file that is written by half keeps the state
@@ -290,7 +246,7 @@ test('certificates and keys are read again when they change', { skip }, async (t
 test('settings by half and keys that are too short are refused by name', () => {
   const path = join(dir, 'key');
   writeFileSync(path, 'short\n');
-  const of = (part: Partial<typeof unset>) => () => PeerCredentials.read({ ...unset, ...part });
+  const of = (part: Partial<typeof noPeerFiles>) => () => PeerCredentials.read({ ...noPeerFiles, ...part });
   assert.throws(of({ peerKeyFile: path }), /-server.peer-key-file: .* a key of 5 characters; at least 32/);
   assert.throws(of({ peerKeyFile: join(dir, 'none') }), /-server.peer-key-file: ENOENT/);
   assert.throws(of({ peerTlsCertPath: path }), /-server.peer-tls-key-path is missing/);
@@ -307,9 +263,9 @@ test('readings of key and certificates are told among the loops, where there are
   writeFileSync(keyFile, 'k'.repeat(32));
   const clock = new ManualClock(1_000_000);
   const loops = new Loops(clock);
-  PeerCredentials.read(unset).watch(clock, loops, silentLogger).cancel();
+  PeerCredentials.read(noPeerFiles).watch(clock, loops, silentLogger).cancel();
   assert.equal(loops.states.length, 0);
-  const watch = PeerCredentials.read({ ...unset, peerKeyFile: keyFile }).watch(clock, loops, silentLogger);
+  const watch = PeerCredentials.read({ ...noPeerFiles, peerKeyFile: keyFile }).watch(clock, loops, silentLogger);
   await clock.advance(30_000);
   const state = () => loops.states.find(({ name }) => name === 'peer-certificates');
   assert.deepEqual([state()?.rounds, state()?.error], [1, undefined]);
