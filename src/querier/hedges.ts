@@ -15,7 +15,8 @@ const TENANTS_MAX = 10_000;
 
 /**
  * When to ask another member beside one that is late with the beginning of its answer: after the 95th percentile of the tenant's
- * first answers, in at most one of twenty reads, so that a cluster that is slow as a whole is not asked for more.
+ * first answers, in at most one of twenty reads, so that a cluster that is slow as a whole is not asked for more. Each thread that
+ * asks has its own.
  */
 export class Hedges {
   /** Tenant → estimate of the percentile, ms. */
