@@ -143,9 +143,9 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   readonly #sought = new Map<string, Promise<void>>();
   #ring: RingMember | RingFollower | undefined;
   #served: ServedIngester | undefined;
-  /** Holdings of this member, as it last looked, and those that others told of themselves. */
+  /** Holdings of this member, as it last looked, and those that others told of themselves, with the monotonic time when they did. */
   #ownHolds: HeldSummary | undefined;
-  readonly #holds = new Map<string, HeldSummary>();
+  readonly #holds = new Map<string, { readonly holds: HeldSummary; readonly toldMs: number }>();
   /** Members of which metrics were told. */
   readonly #counted = new Set<string>();
   #isComingBack = false;
@@ -380,7 +380,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   }
 
   #holdsOf(id: string): HeldSummary | undefined {
-    return id === this.member?.id ? this.#ownHolds : this.#holds.get(id);
+    return id === this.member?.id ? this.#ownHolds : this.#holds.get(id)?.holds;
   }
 
   current(): RingView | undefined {
@@ -416,7 +416,8 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     if (known.row === undefined) return;
     this.#ring?.hearRow(known.row);
     const id = decodeHandedRow(known.row)?.id;
-    if (id !== undefined && known.holds !== undefined) this.#holds.set(id, known.holds);
+    const toldMs = this.#options.clock.monotonicMs();
+    if (id !== undefined && known.holds !== undefined) this.#holds.set(id, { holds: known.holds, toldMs });
     if (this.#holds.size > HOLDS_MAX) this.#holds.delete(this.#holds.keys().next().value!);
   }
 
@@ -462,7 +463,8 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     this.#metrics.members.set(view?.newest.members.length ?? 0);
     this.#metrics.lacking.set(this.reach?.lacking ?? view?.newest.arcs ?? 0);
     this.#metrics.away.set(this.reach?.away.length ?? 0);
-    for (const { id } of view?.newest.members ?? []) {
+    const owing = this.#owing(view);
+    for (const id of owing) {
       const holds = this.#holdsOf(id);
       if (holds === undefined) continue;
       if (holds.samplesOwed !== undefined) this.#metrics.owedSamples.set({ member: id }, holds.samplesOwed);
@@ -472,12 +474,23 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
       this.#counted.add(id);
     }
     for (const member of this.#counted) {
-      if (view?.newest.members.some(({ id }) => id === member)) continue;
+      if (owing.has(member)) continue;
       this.#counted.delete(member);
       const { owedSamples, owedWindows, owedSeconds } = this.#metrics;
       for (const each of [owedSamples, owedWindows, owedSeconds]) each.remove({ member });
     }
     this.#metrics.storeAge.set((clock.monotonicMs() - kv.answeredMs) / 1000);
+  }
+
+  /** Members whose holdings are told: those of the newest version, and those that are out and did not leave, as long as their rows are kept. */
+  #owing(view: RingView | undefined): ReadonlySet<string> {
+    const { clock, config } = this.#options;
+    const rows = this.#ring?.rows;
+    const fromMs = clock.monotonicMs() - config.ring.autoForgetMs;
+    const isOwing = (id: string) => ![undefined, 'leave'].includes(rows?.get(id)?.wants);
+    const told = [...this.#holds].filter(([id, { toldMs }]) => toldMs >= fromMs && isOwing(id)).map(([id]) => id);
+    const own = this.member === undefined || this.member.wants === 'leave' ? [] : [this.member.id];
+    return new Set([...(view?.newest.members ?? []).map(({ id }) => id), ...told, ...own]);
   }
 
   /** Arcs of which a quorum can be reached from here; undefined: no version counts yet. */

@@ -98,6 +98,11 @@ class Ingester {
     await this.node.stop(stop);
   }
 
+  async metrics(): Promise<string> {
+    await this.node.metrics();
+    return this.registry.metrics();
+  }
+
   async ask(method: string, path: string, form?: Readonly<Record<string, string>>): Promise<Answer> {
     const body = form === undefined ? {} : { body: new URLSearchParams(form) };
     const answer = await fetch(this.#http.url + path, { method, ...body, signal: AbortSignal.timeout(10_000) });
@@ -164,6 +169,18 @@ test('one whose log the store lacks is not asked to join, by either route', asyn
     assert.deepEqual([status, text], refused, path);
   }
   assert.equal(late.member.wants, 'nothing');
+  // nobody else has what its log holds
+  const oldestOwedMs = Date.now() - 3_600_000;
+  late.node.tellHolds({ series: 7, samplesOwed: 500, windowsOwed: 2, oldestOwedMs });
+  const owed = (name: string, value: string) =>
+    new RegExp(`^pallium_ring_member_${name}\\{member="${late.id}"\\} ${value}`, 'm');
+  for (const each of [of('i0'), late]) {
+    await until('its metrics tell what it owes', async () => owed('owed_samples', '500$').test(await each.metrics()), {
+      timeoutMs: 10_000,
+    });
+    assert.match(await each.metrics(), owed('owed_windows', '2$'));
+    assert.match(await each.metrics(), owed('oldest_owed_seconds', '36\\d\\d'));
+  }
   assert.equal((await late.ask('GET', '/ingester/mode')).text, 'READONLY\n');
   // the store has it
   late.member.join();
