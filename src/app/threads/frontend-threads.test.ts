@@ -7,7 +7,7 @@ import { request as send } from 'undici';
 import { WRITE_HEADERS, writeBody } from '../../../test/harness/remote-write.ts';
 import { until } from '../../../test/harness/wait.ts';
 import type { ApiRequest } from '../../contract/api.ts';
-import type { JobOrder } from '../../contract/jobs.ts';
+import type { Job, JobOrder } from '../../contract/jobs.ts';
 import type { LanguageFlags } from '../../contract/query.ts';
 import { JobDesk } from '../../frontend/job-desk.ts';
 import { loadConfig } from '../../kit/config/load.ts';
@@ -48,11 +48,13 @@ const { signal } = new AbortController();
 async function started() {
   const flags = ['-server.http-listen-port=0', `-data.dir=${join(folder, 'data')}`, '-querier.workers=1'];
   const more = ['-ingester.shards=1', '-ingester.out-of-order-time-window=10d', '-querier.cache-results=false'];
+  more.push('-frontend.query-vertical-shard-size=4');
   const { values } = loadConfig(sections, { args: [...flags, ...more], env: {} });
   const { querier: usual } = modules;
   let querier: QueryThreads | undefined;
   let front: QueryThreads | undefined;
   const jobs: string[] = [];
+  const underWay = { now: 0, most: 0 };
   const desk = new JobDesk({
     name: 'f',
     address: () => '',
@@ -86,19 +88,27 @@ async function started() {
     enqueue: async (job) => orders.add({ kind: 'job', job }),
     cancel: (id) => orders.add({ kind: 'cancel', id }),
   });
+  const run = async (job: Job, ends: AbortSignal) => {
+    const request = decodeRequest(job.payload);
+    if (request.kind === 'lookup' && isOfBefore) throw peerErrors.peerMessageInvalid({ reason: 'request.kind' });
+    if (request.kind === 'rules') jobs.push('rules');
+    else jobs.push(request.kind === 'api' ? request.request.path : request.method);
+    if (request.kind !== 'query' || languageOfJobs === undefined) return (await querier!.job(job, limits, ends)).answer;
+    const payload = encodeRequest({ ...request, language: languageOfJobs(request.language) });
+    return (await querier!.job({ ...job, payload }, limits, ends)).answer;
+  };
   const worker = new JobWorker({
     id: 'q',
     places: 4,
     heavyPlaces: 4,
     async run(job, ends) {
-      const request = decodeRequest(job.payload);
-      if (request.kind === 'lookup' && isOfBefore) throw peerErrors.peerMessageInvalid({ reason: 'request.kind' });
-      if (request.kind === 'rules') jobs.push('rules');
-      else jobs.push(request.kind === 'api' ? request.request.path : request.method);
-      if (request.kind !== 'query' || languageOfJobs === undefined)
-        return (await querier!.job(job, limits, ends)).answer;
-      const payload = encodeRequest({ ...request, language: languageOfJobs(request.language) });
-      return (await querier!.job({ ...job, payload }, limits, ends)).answer;
+      underWay.now++;
+      underWay.most = Math.max(underWay.most, underWay.now);
+      try {
+        return await run(job, ends);
+      } finally {
+        underWay.now--;
+      }
     },
     answers: () => desk,
     log: silentLogger,
@@ -115,7 +125,7 @@ async function started() {
     }),
   });
   stops.push(() => worker.stop(AbortSignal.abort()));
-  return { url: app.http.url, querier: querier!, front: new FrontendThreads(front!, desk), desk, jobs };
+  return { url: app.http.url, querier: querier!, front: new FrontendThreads(front!, desk), desk, jobs, underWay };
 }
 
 /** Orders of a scheduler, in memory. */
@@ -159,9 +169,15 @@ test('samples of several days are written and flushed', async () => {
   assert.ok(flushed.statusCode < 300, await flushed.body.text());
 });
 
-async function asked(workers: QueryWorkers, path: string, params: ApiRequest['params'] = [], takesParts = false) {
+async function asked(
+  workers: QueryWorkers,
+  path: string,
+  params: ApiRequest['params'] = [],
+  takesParts = false,
+  own = limits,
+) {
   const request = { tenant: 'anonymous', method: 'GET', path, params, takesParts };
-  const { answer } = await workers.handle(request, limits, signal);
+  const { answer } = await workers.handle(request, own, signal);
   const all = [answer.body];
   for await (const part of answer.parts ?? []) all.push(part);
   return { status: answer.status, text: Buffer.concat(all).toString(), parts: all.length };
@@ -229,6 +245,24 @@ test('a front end asks for an instant over several days by a job for each day', 
     // where samples of steps are counted it is evaluated whole
     assert.deepEqual(result, resultOf(await asked(querier, '/api/v1/query', [...params, ['stats', 'all']])));
     assert.ok(result.length > 1, query);
+  }
+});
+
+test('parts by time and their shards are under way at once up to max_query_parallelism together', async () => {
+  const { front, querier, jobs, underWay } = stage;
+  const params: ApiRequest['params'] = [['query', 'max(m)'], ['step', '3600'], ...days(3)];
+  const resultOf = (text: string) => JSON.parse(text).data.result;
+  const whole = await asked(querier, '/api/v1/query_range', params);
+  for (const maxQueryParallelism of [1, 2]) {
+    jobs.length = 0;
+    underWay.most = 0;
+    const answer = await asked(front, '/api/v1/query_range', params, false, { ...limits, maxQueryParallelism });
+    assert.deepEqual(resultOf(answer.text), resultOf(whole.text));
+    assert.deepEqual(
+      jobs,
+      Array.from({ length: 12 }, () => 'partial'),
+    );
+    assert.equal(underWay.most, maxQueryParallelism);
   }
 });
 

@@ -9,6 +9,7 @@ import { openStore } from '../../chunkstore/open.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { IngesterClient } from '../../contract/ingester.ts';
 import type { InstantRequest } from '../../contract/query.ts';
+import { BoundedRunner } from '../../frontend/bounded-runner.ts';
 import { FinishedDays } from '../../frontend/finished-days.ts';
 import { Frontend, type FrontendOptions } from '../../frontend/frontend.ts';
 import { cacheLimitsOf, ResultsCache } from '../../frontend/results-cache.ts';
@@ -242,7 +243,7 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
         retriesMax,
         parallelMax,
         over,
-        querier: elsewhere ?? sources.queries,
+        querier: new BoundedRunner(elsewhere ?? sources.queries, parallelMax),
         cache: answers,
         cacheLimits: cached,
         need: { sizesOf: querier.sizes.bind(querier), limits },
