@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { FaultyTableClient } from '../../test/faults/faulty-table.ts';
 import { until } from '../../test/harness/wait.ts';
+import { Generations } from '../chunkstore/generations.ts';
+import { Schema, TABLE_MS_DEFAULT } from '../chunkstore/schema.ts';
 import type { KnownDeletion } from '../contract/ingest.ts';
 import type { MemberPush, MemberTarget } from '../contract/member.ts';
 import { Edge } from '../distributor/edge.ts';
+import { LateSamples } from '../distributor/late-samples.ts';
 import { FakeRing } from '../distributor/test-members.ts';
 import { MemoryDisk } from '../ingester/log/test-disk.ts';
 import { IngesterMember } from '../ingester/member.ts';
@@ -12,10 +16,12 @@ import type { ShardRole } from '../ingester/shard/shard-messages.ts';
 import { shardRole } from '../ingester/shard/shard-role.ts';
 import { connectInThread } from '../kit/thread/channel.ts';
 import { systemClock } from '../lib/clock.ts';
-import { seededRandom } from '../lib/random.ts';
+import { seededRandom, systemBytes } from '../lib/random.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../limits/limits.ts';
 import { writeErrors } from '../model/errors-write.ts';
+import { MemoryObjectClient } from '../object/memory.ts';
 import { childOf, membersOf, ringOf, viewOf } from '../ring/test-ring.ts';
+import { MemoryTableStore } from '../table/memory.ts';
 import { FRAME_KEY } from '../wire/frame-layout.ts';
 import { FrameView } from '../wire/frames.ts';
 import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
@@ -237,6 +243,46 @@ test('a write with a late sample is answered once a quorum of its owners has mar
   }
   assert.equal((await push([['m/3', lateMs, 1]])).response.status, 503);
   assert.equal((await push([['m/1', NOW_MS + 1, 1]])).response.status, 204);
+});
+
+test('while the table of generations is away for a quorum, late samples alone are refused', async (t) => {
+  const { ingesters, push } = await cluster(t);
+  const store = new MemoryTableStore();
+  const objects = new MemoryObjectClient(systemClock);
+  const common = { fromMs: Number.NEGATIVE_INFINITY, objects, tablePrefix: 't_', tableMs: TABLE_MS_DEFAULT };
+  /** The store as each of them reaches it. */
+  const clients = ingesters.map((each, i) => {
+    const client = new FaultyTableClient(store, {});
+    const schema = new Schema([{ ...common, tables: { client, admin: store.admin, limits: store.limits } }]);
+    const generations = new Generations(schema, systemClock, systemBytes);
+    const late = new LateSamples(generations.move.bind(generations), 3_600_000, systemClock, {
+      hold: (tenant, ...days) => generations.hold(tenant, ...days, `${i}`),
+    });
+    each.noteLate = (tenant, fromMs) => late.note(tenant, fromMs);
+    return client;
+  });
+  const lateMs = NOW_MS - 5 * 3_600_000;
+  const reader = new Generations(new Schema([{ ...common, tables: store }]), systemClock, systemBytes);
+  const token = async () => (await reader.of('t')).token(lateMs, lateMs);
+  // one owner that cannot mark is one that has not answered
+  clients[0]!.source.faults = { unavailable: 1 };
+  const before = await token();
+  assert.equal((await push([['m/1', lateMs, 1]])).response.status, 204);
+  const marked = await token();
+  assert.notEqual(marked, before);
+  clients[1]!.source.faults = { unavailable: 1 };
+  clients[2]!.source.faults = { unavailable: 1 };
+  for (let turn = 0; turn < 12; turn++) {
+    const { response } = await push([['m/2', lateMs, 1]]);
+    assert.equal(response.status, 503);
+    assert.match(response.text, /late samples cannot be acknowledged/);
+    assert.equal((await push([['m/3', NOW_MS + turn, 1]])).response.status, 204);
+  }
+  assert.equal(await token(), marked);
+  // the same once more, as whoever sent it does
+  for (const { source } of clients) source.faults = {};
+  assert.equal((await push([['m/2', lateMs, 1]])).response.status, 204);
+  assert.notEqual(await token(), marked);
 });
 
 test('a sample that a kept delete request covers is refused by those who know it, also of a series that is known by its key', async (t) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -34,11 +34,12 @@ async function startApp(name: string, flags: readonly string[]) {
   const { url } = app.http;
   while ((await send(`${url}/ready`)).statusCode !== 200) await sleep(20);
   return {
-    async push(a: string, samples: readonly (readonly [number, number])[]): Promise<void> {
+    async push(a: string, samples: readonly (readonly [number, number])[], expected = 204): Promise<string> {
       const body = writeBody([{ labels: { __name__: 'm', a }, samples: [...samples] }]);
       const answer = await send(`${url}/api/v1/push`, { method: 'POST', headers: WRITE_HEADERS, body });
-      await answer.body.dump();
-      assert.equal(answer.statusCode, 204);
+      const text = await answer.body.text();
+      assert.equal(answer.statusCode, expected, text);
+      return text;
     },
     async metrics(): Promise<string> {
       return (await send(`${url}/metrics`)).body.text();
@@ -158,4 +159,29 @@ test('a day that is over is counted once, and once more when a sample of it come
   await app.push('2', [[START_MS, 1]]);
   assert.deepEqual(await app.cardinality(), [['m', 2]]);
   assert.equal((await whole()) - before, 1);
+});
+
+test('late samples alone are refused while days cannot be marked, and queries that cannot read the marks are counted', async () => {
+  const app = await startApp('unmarked', ['-querier.cache-results']);
+  const failures = async () => Number(/query_results_cache_failures_total (\d+)/.exec(await app.metrics())?.[1]);
+  const nowMs = Date.now();
+  const late = [[START_MS, 1]] as const;
+  await app.push('1', late);
+  assert.deepEqual(await app.cardinality(), [['m', 1]]);
+  assert.equal(await failures(), 0);
+  // a table that is there and cannot be opened
+  const table = join(folder, 'unmarked', 'store', 'tables', 'pallium_tenants.mdb');
+  await rename(table, `${table}.aside`);
+  await mkdir(table);
+  for (let turn = 0; turn < 2; turn++) {
+    assert.match(await app.push('2', late, 503), /^late samples cannot be acknowledged while .* cannot be marked: /);
+    await app.push('1', [[nowMs + turn, 1]]);
+  }
+  await assert.rejects(app.cardinality());
+  assert.ok((await failures()) > 0);
+  await rmdir(table);
+  await rename(`${table}.aside`, table);
+  // once more, as whoever sent it does
+  await app.push('2', late);
+  assert.deepEqual(await app.cardinality(), [['m', 2]]);
 });
