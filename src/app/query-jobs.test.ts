@@ -8,6 +8,9 @@ import { silentLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { RpcClient } from '../kit/rpc/client.ts';
 import { RpcServer } from '../kit/rpc/server.ts';
+import type { TestRole } from '../kit/thread/test-worker.ts';
+import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
+import { WorkerPool } from '../kit/thread/worker-pool.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
@@ -241,6 +244,60 @@ test('a querier that fails is left for another, an error of the query is not', a
   await assert.rejects(wrong.ask(), (error: unknown) => error instanceof AppError && error.facts.http === 422);
   assert.equal(await wrong.retries(), 0);
   assert.equal(await stage.retries(), before);
+});
+
+/** Three queriers, each of one thread of little memory: a job that hoards takes all of it, any other sleeps. */
+async function mortalQueriers(t: TestContext) {
+  const { stage, one } = await staged(t);
+  const begun: string[] = [];
+  const pools = ['a', 'b', 'c'].map((id) => {
+    const pool = WorkerPool.start<TestRole>({
+      name: 'test',
+      size: 1,
+      callsPerWorkerMax: 4,
+      queueMax: 10,
+      log: silentLogger,
+      clock: systemClock,
+      spawn: () =>
+        WorkerThread.start<TestRole>({
+          name: 'test-worker',
+          url: workerUrl('../kit/thread/test-worker', import.meta.url),
+          resourceLimits: { maxOldGenerationSizeMb: 16 },
+        }),
+    });
+    stage.querier(id, [one.address], async ({ query, payload }, signal) => {
+      begun.push(query);
+      const [isHoard] = payload;
+      if (isHoard === 1) await pool.call('hoard', undefined, { query, signal });
+      else await pool.call('sleep', { ms: 300 }, { query, signal });
+      return answer('right');
+    });
+    t.after(() => pool.close());
+    return pool;
+  });
+  await until('they are seated', async () => one.scheduler.queriers === 3);
+  const ask = async (query: string, isHoard: boolean) => {
+    const wanted = { ...WANTED, tenant: query, query, payload: Uint8Array.of(isHoard ? 1 : 0) };
+    const { bytes } = await stage.desk.ask(wanted, AbortSignal.timeout(120_000));
+    return Buffer.from(bytes).toString();
+  };
+  const deaths = () => pools.reduce((sum, pool) => sum + pool.deaths, 0);
+  return { stage, begun, ask, deaths };
+}
+
+test('a query that takes all memory of its thread is not asked of others', async (t) => {
+  const { stage, begun, ask, deaths } = await mortalQueriers(t);
+  await assert.rejects(ask('deadly', true), (error: AppError) => error.facts.id === 'request-out-of-memory');
+  assert.deepEqual([begun, deaths(), await stage.retries()], [['deadly'], 1, 0]);
+});
+
+test('where others were beside it each is asked once more, and they are answered', async (t) => {
+  const { begun, ask, deaths } = await mortalQueriers(t);
+  const others = Array.from({ length: 6 }, (_, i) => ask(`other-${i}`, false));
+  await until('each thread has some', async () => begun.length === 6);
+  await assert.rejects(ask('deadly', true), /memory/);
+  assert.deepEqual(await Promise.all(others), Array(6).fill('right'));
+  assert.ok(deaths() <= 2, `${deaths()} threads died`);
 });
 
 test('a batch of rules whose querier is killed is answered by another, and what one cannot answer is asked of another once', async (t) => {

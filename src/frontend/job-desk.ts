@@ -3,6 +3,7 @@ import type { Logger } from '../kit/observe/log.ts';
 import { counter, gauge, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import { after, type Clock, timeout } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
+import { Semaphore } from '../lib/semaphore.ts';
 import { fitsShare, SharedRoom } from '../lib/shared-room.ts';
 import { AppError } from '../model/errors.ts';
 import { processErrors } from '../model/errors-process.ts';
@@ -125,6 +126,8 @@ export class JobDesk implements AnswerTaker, JobFailures {
   #largeBytes = 0;
   /** Answers that wait for room, in the order in which they began to. */
   readonly #waiting = new Set<WaitingAnswer>();
+  /** Jobs whose thread had no memory left are asked for again one at a time: the one that took it all does not take the others with it twice. */
+  readonly #suspects = new Semaphore(1);
   #number = 0;
   #turn = 0;
   /** Those that wait for a scheduler. */
@@ -214,14 +217,19 @@ export class JobDesk implements AnswerTaker, JobFailures {
   ): Promise<T> {
     const { retriesMax, log } = this.#options;
     const avoid = [...before];
+    let isSuspect = false;
     this.#metrics.jobs.inc();
     for (let tries = 0; ; tries++) {
       try {
-        return await run(avoid);
+        return await (isSuspect ? this.#suspects.run(() => run(avoid), signal) : run(avoid));
       } catch (thrown) {
         if (!(thrown instanceof JobFailure)) throw thrown;
         if (signal.aborted) throw signal.reason;
         if (tries >= retriesMax || !isRetried(thrown)) throw thrown.error;
+        if (isOutOfMemory(thrown)) {
+          if (isSuspect) throw thrown.error;
+          isSuspect = true;
+        }
         if (thrown.querier !== undefined) avoid.push(thrown.querier);
         this.#metrics.retries.inc();
         log.debug({ querier: thrown.querier, err: (thrown.error as Error).message }, 'a job is asked for again');
@@ -517,6 +525,11 @@ export class JobDesk implements AnswerTaker, JobFailures {
       limit.cancel();
     }
   }
+}
+
+/** Whether the job's thread had no memory left: it may have been this job that took it, or one beside it. */
+function isOutOfMemory({ error }: JobFailure): boolean {
+  return error instanceof AppError && error.facts.id === 'worker-out-of-memory';
 }
 
 /** A full queue is not helped by being asked again, and time that is up is up at others, too. */

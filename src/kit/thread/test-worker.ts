@@ -28,6 +28,7 @@ const role = {
     clearTimeout(timer);
     aborted++;
   },
+  sleep: ({ ms }: { ms: number }) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
   aborted: () => aborted,
 } satisfies Role;
 

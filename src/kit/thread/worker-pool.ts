@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import { IdleTimer } from '../../lib/idle-timer.ts';
 import { isHeavy, OWN, Seat, type SeatCall, Seats, type TakenSeat } from '../../lib/seats.ts';
+import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import type { Logger } from '../observe/log.ts';
 import type { CallOptions, Channel, RequestOf, ResponseOf, Role } from './channel.ts';
@@ -45,6 +46,8 @@ export interface PooledCallOptions extends CallOptions {
   readonly priority?: number;
   /** As of `SeatCall`. */
   readonly gathers?: boolean;
+  /** Calls of one query have the same: one that ends a worker by what it needs is known by it. Absent: it is a query of its own. */
+  readonly query?: string | undefined;
   /** Nobody waits for it: it takes a worker that is there. */
   readonly inBackground?: boolean | undefined;
 }
@@ -97,7 +100,10 @@ export class WorkerPool<R extends Role> {
     return this.#deaths;
   }
 
-  /** @throws workerQueueFull, tooManyOutstandingRequests, workerGone, what the role throws, or the signal's reason */
+  /**
+   * @throws workerQueueFull, tooManyOutstandingRequests, workerGone, workerOutOfMemory, requestOutOfMemory where the worker that had no
+   * memory left had this query alone, what the role throws, or the signal's reason
+   */
   async call<M extends keyof R & string>(
     method: M,
     request: RequestOf<R, M>,
@@ -106,11 +112,27 @@ export class WorkerPool<R extends Role> {
     const { tenant: owner = OWN, costMs } = options;
     this.#seats.note({ owner, costMs });
     const taken = await this.#freeSeat(owner, options);
+    const member = taken.seat.who;
+    const query = options.query ?? Symbol();
+    member.queries.set(query, (member.queries.get(query) ?? 0) + 1);
     try {
-      return await taken.seat.who.worker.channel.call(method, request, options);
+      return await member.worker.channel.call(method, request, options);
+    } catch (thrown) {
+      throw this.#blamed(member, thrown);
     } finally {
+      const left = member.queries.get(query)! - 1;
+      if (left > 0) member.queries.set(query, left);
+      else member.queries.delete(query);
       this.#seats.free({ owner, costMs }, taken);
     }
+  }
+
+  /** The error of a call, which is the query's own where its worker had no memory left and nothing else to do. */
+  #blamed(member: Member<R>, thrown: unknown): unknown {
+    if (!(thrown instanceof AppError) || thrown.facts.id !== 'worker-out-of-memory') return thrown;
+    // all of its calls fail at once, and are taken out one by one
+    member.queriesAtEnd ??= member.queries.size;
+    return member.queriesAtEnd > 1 ? thrown : processErrors.requestOutOfMemory({ pool: this.#options.name });
   }
 
   /** The same call to every worker: for metrics and settings. What fails is left out. */
@@ -131,7 +153,7 @@ export class WorkerPool<R extends Role> {
   #seat(index: number): void {
     const { spawn, log, name } = this.#options;
     const worker = spawn(index);
-    const member: Member<R> = { worker, retired: false };
+    const member: Member<R> = { worker, queries: new Map(), retired: false };
     const seat = new Seat({ who: member, callsMax: this.#options.callsPerWorkerMax });
     seat.ready = worker.ready === undefined;
     worker.ready?.then(
@@ -271,6 +293,10 @@ export class WorkerPool<R extends Role> {
 interface Member<R extends Role> {
   readonly worker: PooledWorker<R>;
   seat?: Seat<Member<R>>;
+  /** Calls under way, by query. */
+  readonly queries: Map<string | symbol, number>;
+  /** Queries that were under way when it had no memory left. */
+  queriesAtEnd?: number;
   /** It was ended because there was nothing to do. */
   retired: boolean;
 }

@@ -43,14 +43,15 @@ export class WorkerThread<R extends Role> {
     this.#loaded = new Promise((resolve) => {
       this.#worker.once('message', () => resolve());
     });
-    let failure: Error | undefined;
+    let failure: NodeJS.ErrnoException | undefined;
     this.gone = new Promise((resolve) => {
       this.#worker.on('error', (error) => {
         failure = error;
       });
       this.#worker.on('exit', (code) => {
-        const reason = failure?.message ?? `exit code ${code}`;
-        const error = processErrors.workerGone({ worker: spec.name, reason });
+        const died = { worker: spec.name, reason: failure?.message ?? `exit code ${code}` };
+        const isFull = failure?.code === 'ERR_WORKER_OUT_OF_MEMORY';
+        const error = isFull ? processErrors.workerOutOfMemory(died) : processErrors.workerGone(died);
         this.channel.close(error);
         resolve(error);
       });
