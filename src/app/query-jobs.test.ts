@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { until } from '../../test/harness/wait.ts';
 import type { Job } from '../contract/jobs.ts';
-import type { InstantOutcome, QueryFailure } from '../contract/query.ts';
+import type { InstantOutcome, QueryFailure, QueryRunner } from '../contract/query.ts';
+import { Frontend } from '../frontend/frontend.ts';
 import { JobDesk } from '../frontend/job-desk.ts';
+import { nothingOver, testSteps } from '../frontend/test-answers.ts';
 import { silentLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { RpcClient } from '../kit/rpc/client.ts';
@@ -12,6 +14,7 @@ import type { TestRole } from '../kit/thread/test-worker.ts';
 import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
 import { WorkerPool } from '../kit/thread/worker-pool.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { DAY_MS } from '../lib/day.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
@@ -20,8 +23,10 @@ import { queryErrors } from '../model/errors-query.ts';
 import { encodeOutcomes } from '../peer/batch-wire.ts';
 import { JobBatches } from '../peer/job-batches.ts';
 import { answersRole, JobBoardServer } from '../peer/job-role.ts';
+import { JobRunner, runQuery } from '../peer/job-runner.ts';
 import { decodeRequest } from '../peer/job-shapes.ts';
 import { RemoteAnswers, RemoteJobSource, RemoteScheduler } from '../peer/remote-scheduler.ts';
+import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { type JobOutcome, JobWorker } from '../querier/job-worker.ts';
 import { schedulerMetrics } from '../scheduler/metrics.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
@@ -298,6 +303,54 @@ test('where others were beside it each is asked once more, and they are answered
   await assert.rejects(ask('deadly', true), /memory/);
   assert.deepEqual(await Promise.all(others), Array(6).fill('right'));
   assert.ok(deaths() <= 2, `${deaths()} threads died`);
+});
+
+test('a part whose queriers are lost is left out of an answer that may be incomplete', async (t) => {
+  const { stage, one } = await staged(t);
+  const stepMs = DAY_MS / 4;
+  const deadlyMs = 3 * DAY_MS + stepMs;
+  let queriers = 0;
+  const seat = () => {
+    const { kill } = stage.querier(`q${++queriers}`, [one.address], async ({ payload }, signal) => {
+      const job = decodeRequest(payload);
+      assert.ok(job.kind === 'query' && job.method === 'range');
+      const { startMs, endMs } = job.request;
+      if (startMs === deadlyMs) {
+        seat();
+        kill();
+      }
+      const range = async () => testSteps(1, (endMs - startMs) / stepMs + 1);
+      const bytes = await runQuery({ range } as unknown as QueryRunner, 't', job, { signal });
+      return { head: { workedMs: 0 }, bytes };
+    });
+  };
+  seat();
+  const frontend = new Frontend({
+    querier: new JobRunner((tenant, payload, signal) => stage.desk.ask({ ...WANTED, tenant, payload }, signal)),
+    parsed: new ParsedExprs(),
+    rules: { delayedNameRemoval: false },
+    splitIntervalMs: DAY_MS,
+    shards: 0,
+    cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
+    lookbackMs: 300_000,
+    alignToStep: false,
+    parallelMax: 1,
+    retriesMax: 0,
+    memory: () => ({ addMemory() {}, close() {} }),
+    over: nothingOver,
+    samplesMax: 1e9,
+    timeoutMs: 60_000,
+    clock: systemClock,
+  });
+  const request = { expr: 'x', startMs: DAY_MS, endMs: 6 * DAY_MS - stepMs, stepMs };
+  const lost = (thrown: unknown) => thrown instanceof AppError && thrown.facts.id === 'querier-gone';
+  await assert.rejects(frontend.range('t', request, { signal: unaborted }), lost);
+  const { missing } = await frontend.range('t', { ...request, allowPartial: true }, { signal: unaborted });
+  assert.deepEqual(
+    missing?.map(({ startMs }) => startMs),
+    [deadlyMs],
+  );
+  assert.equal(queriers, 1 + 2 * 3, 'each time three were lost');
 });
 
 test('a batch of rules whose querier is killed is answered by another, and what one cannot answer is asked of another once', async (t) => {

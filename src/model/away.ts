@@ -3,6 +3,8 @@ import { AppError } from './errors.ts';
 /** Errors that say that somebody is away who would have had an answer, or part of one. */
 const AWAY: ReadonlySet<string> = new Set([
   'worker-gone',
+  'querier-gone',
+  'scheduler-away',
   'store-unavailable',
   'store-throttled',
   'no-read-quorum',
