@@ -20,6 +20,7 @@ import { seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 import { peerErrors } from '../model/errors-peer.ts';
 import { queryErrors } from '../model/errors-query.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import { encodeOutcomes } from '../peer/batch-wire.ts';
 import { JobBatches } from '../peer/job-batches.ts';
 import { answersRole, JobBoardServer } from '../peer/job-role.ts';
@@ -65,6 +66,7 @@ class Stage {
       log: silentLogger,
       registry: this.registry,
       clock,
+      random: seededRandom(1),
     });
     t.after(async () => {
       for (const end of this.#ends.toReversed()) await end();
@@ -251,6 +253,27 @@ test('a querier that fails is left for another, an error of the query is not', a
   assert.equal(await stage.retries(), before);
 });
 
+test('a job that failed for want of a store is asked for again after a pause', async (t) => {
+  const clock = new ManualClock();
+  const { stage, one } = await staged(t, clock);
+  let ran = 0;
+  stage.querier('q', [one.address], async () => {
+    if (ran++ < 2) throw storeErrors.storeThrottled({ backend: 's3', operation: 'get', tries: 1 });
+    return answer('right');
+  });
+  const asked = stage.ask();
+  for (const tries of [1, 2]) {
+    await until('it has failed', async () => ran === tries && one.scheduler.running === 0);
+    await systemClock.sleep(50);
+    assert.equal(ran, tries, 'it waits for the clock');
+    await until('it is asked again', async () => {
+      await clock.advance(20);
+      return ran > tries;
+    });
+  }
+  assert.deepEqual([await asked, ran], ['right', 3]);
+});
+
 /** Three queriers, each of one thread of little memory: a job that hoards takes all of it, any other sleeps. */
 async function mortalQueriers(t: TestContext) {
   const { stage, one } = await staged(t);
@@ -326,7 +349,10 @@ test('a part whose queriers are lost is left out of an answer that may be incomp
   };
   seat();
   const frontend = new Frontend({
-    querier: new JobRunner((tenant, payload, signal) => stage.desk.ask({ ...WANTED, tenant, payload }, signal)),
+    querier: new JobRunner((tenant, payload, signal) => stage.desk.ask({ ...WANTED, tenant, payload }, signal), {
+      lookbackMs: 300_000,
+      language: {},
+    }),
     parsed: new ParsedExprs(),
     rules: { delayedNameRemoval: false },
     splitIntervalMs: DAY_MS,
@@ -341,6 +367,7 @@ test('a part whose queriers are lost is left out of an answer that may be incomp
     samplesMax: 1e9,
     timeoutMs: 60_000,
     clock: systemClock,
+    random: seededRandom(1),
   });
   const request = { expr: 'x', startMs: DAY_MS, endMs: 6 * DAY_MS - stepMs, stepMs };
   const lost = (thrown: unknown) => thrown instanceof AppError && thrown.facts.id === 'querier-gone';

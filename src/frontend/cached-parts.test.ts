@@ -4,6 +4,7 @@ import type { Cache } from '../cache/client.ts';
 import { MemoryCache } from '../cache/memory.ts';
 import type { QueryRunner } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
+import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { LimitedBudget } from '../limits/query-budget.ts';
 import { ParsedExprs } from '../promql/parser/parsed.ts';
@@ -68,6 +69,7 @@ async function warmFrontend() {
       over: nothingOver,
       samplesMax: 50_000_000,
       retriesMax: 0,
+      random: seededRandom(1),
       timeoutMs: 1000,
       clock,
       ...more,

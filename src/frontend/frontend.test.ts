@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PartialResult, QueryExplanation, QueryResult, QueryRunner, RangeRequest } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
+import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { storeErrors } from '../model/errors-store.ts';
@@ -128,6 +129,7 @@ function askedFrontend(parallelMax: number, more: Partial<FrontendOptions> = {},
     over: nothingOver,
     samplesMax: 50_000_000,
     retriesMax: 2,
+    random: seededRandom(1),
     timeoutMs: 1000,
     clock,
     ...more,

@@ -9,6 +9,7 @@ import type {
 } from '../contract/query.ts';
 import { after, type Clock } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
+import type { Random } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { tenantsOf } from '../model/tenants.ts';
@@ -28,7 +29,7 @@ import { partMissing } from './part-missing.ts';
 import { NO_LIMITS, PartsBudget, type PartsMemory } from './parts-budget.ts';
 import { reachOf } from './reach.ts';
 import type { CachedParts, CacheLimits, ResultsCache } from './results-cache.ts';
-import { withRetries } from './retry.ts';
+import { RetryingRunner } from './retry.ts';
 import { runParts } from './run-parts.ts';
 import { isShardable, rangeInShards } from './shard.ts';
 import { eachStep, joined, type StepRange, splitByInterval } from './split.ts';
@@ -55,7 +56,7 @@ export interface FrontendOptions {
   readonly alignToStep: boolean;
   /** Parts of a query that are under way at once. */
   readonly parallelMax: number;
-  /** Times that a part is asked for again. */
+  /** Times that a query, or a part or a shard of one, is asked for again. */
   readonly retriesMax: number;
   /** Counts memory that a query's answers take until they are put together; `close` gives it back. */
   readonly memory: () => PartsMemory;
@@ -68,6 +69,7 @@ export interface FrontendOptions {
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly clock: Clock;
+  readonly random: Random;
 }
 
 interface RangePlan {
@@ -93,7 +95,9 @@ export class Frontend implements QueryRunner {
   readonly #options: FrontendOptions;
 
   constructor(options: FrontendOptions) {
-    this.#options = options;
+    const { querier, retriesMax, timeoutMs } = options;
+    this.#options =
+      retriesMax === 0 ? options : { ...options, querier: new RetryingRunner(querier, options, timeoutMs) };
   }
 
   async instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult> {
@@ -132,12 +136,12 @@ export class Frontend implements QueryRunner {
   }
 
   #windowRunners(tenant: string, turns: Pacer, budget: PartsBudget): WindowRunners {
-    const { querier, splitIntervalMs: intervalMs, retriesMax, over } = this.#options;
+    const { querier, splitIntervalMs: intervalMs, over } = this.#options;
     const whole: RunRange = querier.range.bind(querier, tenant);
     return {
       intervalMs,
       edge: async (request, context) => {
-        const result = await withRetries(retriesMax, context.signal, () => whole(request, context));
+        const result = await whole(request, context);
         budget.count(result);
         return result;
       },
@@ -343,7 +347,7 @@ export class Frontend implements QueryRunner {
     pacer: Pacer,
     budget: PartsBudget,
   ): Promise<QueryResult> {
-    const { parallelMax, retriesMax, clock } = this.#options;
+    const { parallelMax, clock } = this.#options;
     const { startMs, endMs } = request;
     const whole = request.whole ?? { startMs, endMs };
     const startedMs = clock.monotonicMs();
@@ -352,7 +356,7 @@ export class Frontend implements QueryRunner {
     const signal = AbortSignal.any([context.signal, over.signal]);
     const results = await runParts(parts, parallelMax, signal, async (part, ends) => {
       const own = { startMs: part.startMs, endMs: part.endMs, whole, used: budget.used };
-      const evaluated = withRetries(retriesMax, ends, () => run({ ...request, ...own }, { ...context, signal: ends }));
+      const evaluated = run({ ...request, ...own }, { ...context, signal: ends });
       const result = await (request.allowPartial === true ? evaluated.catch(partMissing(part, ends)) : evaluated);
       try {
         budget.add(result);

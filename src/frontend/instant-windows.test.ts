@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { MemoryCache } from '../cache/memory.ts';
 import type { QueryNotes, QueryRunner, RangeRequest, ResultSeries } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
+import { seededRandom } from '../lib/random.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { storeErrors } from '../model/errors-store.ts';
@@ -11,7 +12,7 @@ import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { Frontend, type FrontendOptions } from './frontend.ts';
 import { NO_LIMITS, POINT_BYTES, SERIES_BYTES } from './parts-budget.ts';
 import { ResultsCache } from './results-cache.ts';
-import { nothingOver, testSteps } from './test-answers.ts';
+import { afterPauses, nothingOver, testSteps } from './test-answers.ts';
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
@@ -107,6 +108,7 @@ function counting(series: readonly Series[], more: More = {}) {
     over: nothingOver,
     samplesMax: 50_000_000,
     retriesMax: 2,
+    random: seededRandom(1),
     timeoutMs: 1000,
     clock,
     ...more.options,
@@ -118,7 +120,7 @@ function counting(series: readonly Series[], more: More = {}) {
     if (value.type !== 'vector') return { pieces };
     return { pieces, pairs: value.pairs, values: [...value.values], parts: statistics.parts, statistics };
   };
-  return { ask, memory };
+  return { ask, memory, clock };
 }
 
 function countsOf({ pairs, fromMs, toMs }: Series, { expr, startMs, endMs, stepMs }: RangeRequest): ResultSeries[] {
@@ -191,7 +193,8 @@ test('where a piece is more than a limit allows the instant is asked for as it i
     queryErrors.tooManySelectsOfTenant(limit),
     storeErrors.storeUnavailable({ backend: 's3', operation: 'get', reason: 'away', tries: 1 }),
   ]) {
-    await assert.rejects(counting(TWO, { refusal }).ask(), refusal);
+    const { ask, clock } = counting(TWO, { refusal });
+    await assert.rejects(afterPauses(clock, ask()), refusal);
   }
 });
 

@@ -3,11 +3,13 @@ import type { Logger } from '../kit/observe/log.ts';
 import { counter, gauge, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import { after, type Clock, timeout } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
+import type { Random } from '../lib/random.ts';
 import { Semaphore } from '../lib/semaphore.ts';
 import { fitsShare, SharedRoom } from '../lib/shared-room.ts';
 import { AppError } from '../model/errors.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { queryErrors } from '../model/errors-query.ts';
+import { pauseAfter } from './retry.ts';
 
 export interface JobDeskOptions {
   /** Name of this front end, which no other has. */
@@ -25,6 +27,7 @@ export interface JobDeskOptions {
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
+  readonly random: Random;
 }
 
 /** A job, as whoever wants its answer asks. */
@@ -233,6 +236,7 @@ export class JobDesk implements AnswerTaker, JobFailures {
         if (thrown.querier !== undefined) avoid.push(thrown.querier);
         this.#metrics.retries.inc();
         log.debug({ querier: thrown.querier, err: (thrown.error as Error).message }, 'a job is asked for again');
+        await pauseAfter(thrown.error, tries + 1, this.#options, signal);
       }
     }
   }

@@ -4,12 +4,13 @@ import type { CacheEntry } from '../cache/client.ts';
 import type { QueryRunner } from '../contract/query.ts';
 import { DAY_MS } from '../lib/day.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
+import { seededRandom } from '../lib/random.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { storeErrors } from '../model/errors-store.ts';
 import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { Frontend } from './frontend.ts';
 import { ResultsCache } from './results-cache.ts';
-import { nothingOver, testSteps } from './test-answers.ts';
+import { afterPauses, nothingOver, testSteps } from './test-answers.ts';
 
 const STEP_MS = 3_600_000;
 const AWAY_DAY = 3;
@@ -51,6 +52,7 @@ test('a part that cannot be had is left out of an answer that may be incomplete,
     alignToStep: false,
     parallelMax: 2,
     retriesMax: 2,
+    random: seededRandom(1),
     memory: () => ({ addMemory() {}, close() {} }),
     over: nothingOver,
     samplesMax: 1e9,
@@ -59,11 +61,14 @@ test('a part that cannot be had is left out of an answer that may be incomplete,
   });
   const request = { expr: 'x', startMs: DAY_MS, endMs: 6 * DAY_MS - STEP_MS, stepMs: STEP_MS };
   const { signal } = new AbortController();
-  await assert.rejects(frontend.range('t', request, { signal }), /away/);
+  await assert.rejects(afterPauses(clock, frontend.range('t', request, { signal })), /away/);
   assert.deepEqual(kept, []);
 
   asked.length = 0;
-  const { missing, warnings } = await frontend.range('t', { ...request, allowPartial: true }, { signal });
+  const { missing, warnings } = await afterPauses(
+    clock,
+    frontend.range('t', { ...request, allowPartial: true }, { signal }),
+  );
   const endMs = (AWAY_DAY + 1) * DAY_MS;
   assert.deepEqual(missing, [{ what: 'part of the query', startMs: AWAY_FROM_MS, endMs, reason: error.message }]);
   assert.ok(

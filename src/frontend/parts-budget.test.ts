@@ -3,13 +3,9 @@ import { test } from 'node:test';
 import type { RangeRequest } from '../contract/query.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { LimitedBudget } from '../limits/query-budget.ts';
-import { queryErrors } from '../model/errors-query.ts';
-import { storeErrors } from '../model/errors-store.ts';
 import { NO_LIMITS, PartsBudget } from './parts-budget.ts';
-import { withRetries } from './retry.ts';
 import { testSteps } from './test-answers.ts';
 
-const SIGNAL = new AbortController().signal;
 const NONE = { ...NO_LIMITS, samplesMax: 1e6, maxQueryResponseSize: 0 };
 const NO_MEMORY = { addMemory() {}, close() {} };
 
@@ -56,22 +52,4 @@ test('points and memory of all parts together are bounded', () => {
   assert.throws(() => large.add(testSteps(5, 100)), /max_query_memory_bytes/);
   large.close();
   assert.equal(held.memoryBytes, 0);
-});
-
-test('failures of stores are tried again, those of a query never', async () => {
-  const tries = async (errors: readonly Error[], retriesMax: number) => {
-    let count = 0;
-    const answer = await withRetries(retriesMax, SIGNAL, async () => {
-      const error = errors[count++];
-      if (error !== undefined) throw error;
-      return 'answer';
-    }).catch((error: Error) => error.message);
-    return `${count}: ${answer}`;
-  };
-  const away = storeErrors.storeUnavailable({ backend: 's3', operation: 'get', reason: 'away', tries: 1 });
-  const wrong = queryErrors.queryInvalid({ text: 'wrong' });
-  assert.equal(await tries([away, away], 2), '3: answer');
-  assert.match(await tries([away, away, away], 2), /^3: .*away/);
-  assert.equal(await tries([wrong], 2), '1: wrong');
-  assert.match(await tries([queryErrors.queryTimedOut({ limitMs: 5 })], 2), /^1: /);
 });

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { MemoryCache } from '../cache/memory.ts';
 import type { QueryRunner, RangeRequest } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
+import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { storeErrors } from '../model/errors-store.ts';
 import { Labels } from '../model/labels.ts';
@@ -104,6 +105,7 @@ function cachingFrontend(querier: QueryRunner, options: ResultsCacheOptions, age
     alignToStep: false,
     parallelMax: 2,
     retriesMax: 2,
+    random: seededRandom(1),
     memory: () => ({ addMemory() {}, close() {} }),
     over: nothingOver,
     samplesMax: 1e9,

@@ -34,7 +34,14 @@ function someSeries(random: Random, count: number): TestSeries[] {
 }
 
 function splitOver(from: Queryable, more: Partial<ConstructorParameters<typeof SplitQueryable>[1]> = {}) {
-  return new SplitQueryable(from, { intervalMs: DAY_MS, parallelMax: 3, retriesMax: 2, clock, ...more });
+  return new SplitQueryable(from, {
+    intervalMs: DAY_MS,
+    parallelMax: 3,
+    retriesMax: 2,
+    clock,
+    random: seededRandom(1),
+    ...more,
+  });
 }
 
 test('parts are the range, begin at intervals of the clock, and are not too many', () => {

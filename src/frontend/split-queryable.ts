@@ -1,4 +1,3 @@
-import type { Clock } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
 import { isAway } from '../model/away.ts';
@@ -14,17 +13,14 @@ import type {
 } from '../storage/queryable.ts';
 import { LookupBudget } from './lookup-budget.ts';
 import { lookupParts, type TimeRange } from './lookup-parts.ts';
-import { withRetries } from './retry.ts';
+import { type Retries, withRetries } from './retry.ts';
 import { runParts } from './run-parts.ts';
 
-export interface LookupOptions {
+export interface LookupOptions extends Retries {
   /** Length of a part by the clock; 0: look-ups are not split. */
   readonly intervalMs: number;
   /** Parts of a look-up that are under way at once. */
   readonly parallelMax: number;
-  /** Times that a part is asked for again. */
-  readonly retriesMax: number;
-  readonly clock: Clock;
 }
 
 /** The thread is held up for so long at a time. */
@@ -49,11 +45,11 @@ export class SplitQueryable implements Queryable {
 
   async select(request: SelectRequest, context: QueryContext): Promise<SeriesSet> {
     if (request.labelsOnly !== true) return this.#from.select(request, context);
-    const { intervalMs, retriesMax } = this.#options;
+    const { intervalMs } = this.#options;
     const parts = lookupParts(request, intervalMs);
     const budget = new LookupBudget(context.budget);
     if (parts.length === 1) {
-      return withRetries(retriesMax, context.signal, () =>
+      return withRetries(this.#options, context.signal, () =>
         this.#from.select(request, { ...context, budget: budget.part() }),
       );
     }
@@ -107,7 +103,7 @@ export class SplitQueryable implements Queryable {
   ): Promise<LabelAnswer> {
     const parts = lookupParts(request, this.#options.intervalMs);
     if (parts.length === 1) {
-      return withRetries(this.#options.retriesMax, context.signal, () => ask(request, context));
+      return withRetries(this.#options, context.signal, () => ask(request, context));
     }
     const pacer = this.#pacer(context);
     const found = new Set<string>();
@@ -141,9 +137,9 @@ export class SplitQueryable implements Queryable {
     warnings: Set<string>,
     ask: (part: TimeRange, context: QueryContext) => Promise<readonly string[]>,
   ): Promise<void> {
-    const { parallelMax, retriesMax } = this.#options;
+    const { parallelMax } = this.#options;
     const told = await runParts(parts, parallelMax, context.signal, async (part, signal) => {
-      const asked = withRetries(retriesMax, signal, () => ask(part, { ...context, signal, budget: budget.part() }));
+      const asked = withRetries(this.#options, signal, () => ask(part, { ...context, signal, budget: budget.part() }));
       return context.missing === undefined ? asked : asked.catch(missingPart(part, context, signal));
     });
     for (const warning of told.flat()) warnings.add(warning);

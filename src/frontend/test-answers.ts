@@ -1,4 +1,5 @@
 import type { InstantRequest, QueryResult, QueryRunner, QueryStatistics, RangeRequest } from '../contract/query.ts';
+import type { ManualClock } from '../lib/manual-clock.ts';
 import { NO_STATISTICS } from './part-missing.ts';
 
 const SIGNAL = new AbortController().signal;
@@ -31,6 +32,20 @@ export function comparableAnswer(answer: Answer) {
   if (value.type !== 'matrix') return { value, notes };
   const series = value.series.map((each) => ({ ...each, times: [...each.times], values: [...each.values] }));
   return { series, notes };
+}
+
+/** Lets time go on until there is an answer: what fails is asked for again after a pause. */
+export async function afterPauses<T>(clock: ManualClock, answer: Promise<T>): Promise<T> {
+  let isThere = false;
+  const there = () => {
+    isThere = true;
+  };
+  answer.then(there, there);
+  for (let turn = 0; !isThere; turn++) {
+    if (turn > 1000) throw new Error('there is no answer after ten seconds');
+    await clock.advance(10);
+  }
+  return answer;
 }
 
 /** Where a front end evaluates nothing by itself. */

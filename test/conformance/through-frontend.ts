@@ -81,6 +81,7 @@ export class ThroughFrontend {
         over: (queryable) => overOf(engine, queryable),
         samplesMax: 50_000_000,
         retriesMax: 2,
+        random,
         timeoutMs: 120_000,
         clock: systemClock,
       });

@@ -154,6 +154,7 @@ export async function startWorld(random: Random, { gates = new Gates(), isShared
       over: nothingOver,
       samplesMax: 50_000_000,
       retriesMax: 2,
+      random,
       timeoutMs: 120_000,
       clock,
     });

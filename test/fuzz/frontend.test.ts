@@ -160,6 +160,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
     memory: () => ({ addMemory() {}, close() {} }),
     samplesMax: 50_000_000,
     retriesMax: 2,
+    random,
     timeoutMs: 120_000,
     clock: systemClock,
   };

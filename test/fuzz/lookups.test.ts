@@ -74,6 +74,7 @@ test(`${COUNT} random look-ups have the answers in parts that they have whole`, 
         parallelMax: 1 + Math.floor(random() * 3),
         retriesMax: 0,
         clock: systemClock,
+        random,
       };
       for (const from of [plain, byJobs]) {
         const where = `look-up ${i} in the ${place}, SEED=${SEED}`;

@@ -1,5 +1,5 @@
 import { JobDesk } from '../../frontend/job-desk.ts';
-import { systemBytes } from '../../lib/random.ts';
+import { systemBytes, systemRandom } from '../../lib/random.ts';
 import { answersRole } from '../../peer/job-role.ts';
 import { type App, part } from '../app.ts';
 
@@ -16,6 +16,7 @@ export function jobDeskIn(app: App): JobDesk {
     log,
     registry,
     clock,
+    random: systemRandom,
   });
   peers.answer(answersRole(desk));
   return desk;

@@ -14,7 +14,7 @@ import { loadConfig } from '../../kit/config/load.ts';
 import { silentLogger } from '../../kit/observe/log.ts';
 import { Registry } from '../../kit/observe/metrics.ts';
 import { systemClock } from '../../lib/clock.ts';
-import { seededRandom } from '../../lib/random.ts';
+import { seededRandom, systemRandom } from '../../lib/random.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { joinedLimits } from '../../limits/query-limits.ts';
 import { peerErrors } from '../../model/errors-peer.ts';
@@ -64,6 +64,7 @@ async function started() {
     log: silentLogger,
     registry: new Registry(),
     clock: systemClock,
+    random: systemRandom,
   });
   const all = {
     ...modules,

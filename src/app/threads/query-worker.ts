@@ -107,6 +107,7 @@ const frontend: Omit<
   samplesMax: config.maxSamples,
   timeoutMs: config.timeoutMs,
   clock: systemClock,
+  random: systemRandom,
 };
 
 interface Connected {
@@ -231,7 +232,8 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
       // jobs are asked for again where they are left
       const retriesMax = elsewhere ? 0 : queryRange.maxRetries;
       const parallelMax = Math.min(elsewhere ? Number.POSITIVE_INFINITY : PARTS_AT_ONCE, limits.maxQueryParallelism);
-      const lookups = { intervalMs: queryRange.splitQueriesByIntervalMs, parallelMax, retriesMax, clock: systemClock };
+      const retries = { retriesMax, clock: systemClock, random: systemRandom };
+      const lookups = { intervalMs: queryRange.splitQueriesByIntervalMs, parallelMax, ...retries };
       const queryable = (name: string) =>
         new SplitQueryable(
           askLookup === undefined ? sources.queryable(name) : new JobQueryable(name, askLookup, systemClock),
