@@ -204,3 +204,15 @@ test('an operator may leave fewer owners than RF, and who joins then fills the g
   assertApart(three, 3);
   assert.equal(moved(two, three), 0);
 });
+
+for (const zones of [0, 3]) {
+  test(`arcs that lack two owners are filled by those who join, with ${zones} zones`, () => {
+    let version = ringOf(membersOf(3, zones), 32, 3);
+    for (const { id } of membersOf(3, zones).slice(1)) version = after(version, { kind: 'remove', id }, true);
+    for (const [at, owners] of [2, 3].entries()) {
+      version = after(version, { kind: 'join', member: memberOf(3 + at, zones) });
+      for (let arc = 0; arc < version.arcs; arc++) assert.equal(ownersOf(version, arc).length, owners, `arc ${arc}`);
+    }
+    assert.equal(loadsOf(version).get(memberOf(0, zones).id), 32, 'nobody lost an arc');
+  });
+}

@@ -374,10 +374,14 @@ class Plan {
   #fits(arc: number, giver: number, taker: number, zoneMax: number): boolean {
     const owners = this.#ownersAt(arc);
     if (owners.includes(taker)) return false;
-    const zoneAt = (owner: number) => this.#members[owner === giver ? taker : owner]?.zone;
-    for (const one of owners) {
+    // an arc that lacks several owners gets one of them
+    const place = owners.indexOf(giver);
+    const zoneAt = (at: number) => this.#members[at === place ? taker : owners[at]!]?.zone;
+    for (let one = 0; one < owners.length; one++) {
       let ofZone = 0;
-      for (const other of owners) if (zoneAt(other) !== undefined && zoneAt(other) === zoneAt(one)) ofZone++;
+      for (let other = 0; other < owners.length; other++) {
+        if (zoneAt(other) !== undefined && zoneAt(other) === zoneAt(one)) ofZone++;
+      }
       if (ofZone > zoneMax) return false;
     }
     return true;
