@@ -71,7 +71,7 @@ export function nextFloor(chain: readonly RingVersion[], words: Words, confirmed
  * or all but those that were given up. One that was given up stands in for a reader's quorum, with a warning; were the version forgotten
  * by then, so would be the warning, and the one that holds the other copy.
  */
-function isOver(chain: readonly RingVersion[], at: number, words: Words, arc: number): boolean {
+export function isOver(chain: readonly RingVersion[], at: number, words: Words, arc: number): boolean {
   const version = chain[at]!;
   const owners = ownersOf(version, arc);
   const silent = owners.filter((id) => (words.get(id) ?? 0) < version.number);

@@ -1,6 +1,6 @@
 import { AppError } from '../model/errors.ts';
 import type { SlotSizes, TenantSize } from '../model/slot-sizes.ts';
-import { nextFloor } from './confirmation.ts';
+import { isOver, nextFloor } from './confirmation.ts';
 import { type Change, changed } from './placement.ts';
 import type { MemberRow, Sizes } from './row.ts';
 import { nextSizes } from './slots.ts';
@@ -122,15 +122,21 @@ export function isHealthy({ ageMs, unhealthyMs }: Pick<PlanInput, 'ageMs' | 'unh
   return ageMs(id) <= unhealthyMs;
 }
 
-/** Whether all that own arcs with a member, under any version that matters, are healthy and complete; there must be some. */
+/**
+ * Whether all that own arcs with a member, under any version that matters, are healthy and complete. There must be some for each arc where
+ * the store may lack something.
+ */
 export function areOthersWell(input: Pick<PlanInput, 'view' | 'rows' | 'ageMs' | 'unhealthyMs'>, id: string): boolean {
-  const { newest, chain } = input.view;
+  const { newest, chain, words } = input.view;
   const members = new Set(newest.members.map((each) => each.id));
   const others = new Set<string>();
-  for (const version of chain) {
+  for (const [at, version] of chain.entries()) {
     for (let arc = 0; arc < version.arcs; arc++) {
       const owners = ownersOf(version, arc);
-      if (owners.includes(id)) for (const owner of owners) if (owner !== id && members.has(owner)) others.add(owner);
+      if (!owners.includes(id)) continue;
+      const left = owners.filter((owner) => owner !== id && members.has(owner));
+      if (left.length === 0 && !isOver(chain, at, words, arc)) return false;
+      for (const owner of left) others.add(owner);
     }
   }
   const isWhole = (id: string) => input.rows.get(id)?.complete === true && input.rows.get(id)?.lost === false;
