@@ -315,6 +315,9 @@ export class ChunkStoreReader {
    * A selection's size, day by day in no order, before any samples of it are fetched. Where names of metrics do not decide, labels are
    * read of which series it has, unless a bound from above will do: that counts all series of the metrics.
    *
+   * Deleted samples are read, and then dropped, until the store lets go of them. A day on which the selection may have lost some has no spans,
+   * unless they bound from above.
+   *
    * @param see ends it by throwing
    */
   async sizes(
@@ -327,8 +330,8 @@ export class ChunkStoreReader {
     const matchers = asked.filter(({ op, value }) => !(op === '=~' && value === '.*'));
     const metrics = metricFilter(matchers);
     if (!(startMs <= endMs)) return;
-    // what is deleted is not read
-    if ((await this.#tombstones(tenant, context.signal)).length > 0) return;
+    const all = bound === 'most' ? [] : await this.#tombstones(tenant, context.signal);
+    const tombstones = all.filter((each) => mayDelete(each, metrics));
     const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS, signal: context.signal });
     const turn = new PacedTurn(pacer);
     const days = await this.index.days(tenant, startMs, endMs, context);
@@ -338,8 +341,12 @@ export class ChunkStoreReader {
       const range = { startMs: Math.max(startMs, day * DAY_MS), endMs: Math.min(endMs, (day + 1) * DAY_MS - 1) };
       const sizes = new MetricSizes();
       const groups = await this.#groups(tenant, { matchers, ...range }, metrics, context, turn, sizes);
-      if (metrics.decides || bound === 'most') see({ series: sizes.total, ...sizeOfGroups(groups, metrics) });
-      else see(await this.#matchedSize(groups, matchers, metrics, context, turn));
+      const size =
+        metrics.decides || bound === 'most'
+          ? { series: sizes.total, ...sizeOfGroups(groups, metrics) }
+          : await this.#matchedSize(groups, matchers, metrics, context, turn);
+      const isCut = tombstones.some((each) => each.startMs <= range.endMs && each.endMs >= range.startMs);
+      see(isCut ? { ...size, spans: [] } : size);
       await pacer.step();
     });
   }
@@ -688,6 +695,12 @@ function withSamples({ open }: GroupInUse, { indexes, numbers }: Matches, startM
 
 function byFirstTime(a: Chunk, b: Chunk): number {
   return a.time.firstMs - b.time.firstMs;
+}
+
+/** Whether it may be about series of these metrics. */
+function mayDelete({ matchers }: Tombstone, { names }: MetricFilter): boolean {
+  const about = matchers.filter(({ name }) => name === METRIC_NAME);
+  return names === undefined || names.some((name) => about.every((each) => each.matches(name)));
 }
 
 function deletedOf(labels: Labels, tombstones: readonly Tombstone[]): readonly Tombstone[] {

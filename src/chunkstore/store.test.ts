@@ -19,6 +19,7 @@ import { PLACEMENT_DEFAULT, type Placement, slotOf } from './placement.ts';
 import { ChunkStoreReader } from './reader.ts';
 import { Schema, type StorePeriod, TABLE_MS_DEFAULT } from './schema.ts';
 import { seriesOf, testContext } from './test-series.ts';
+import { Tombstones } from './tombstones.ts';
 import { verify } from './verify.ts';
 import { ChunkStoreWriter, type WriteGroup, type WriterOptions } from './writer.ts';
 
@@ -607,7 +608,7 @@ test("a shard reads its own parts of a split metric and not its neighbour's, and
 });
 
 test('heads of groups tell the size of a selection, day by day, before anything is fetched', async () => {
-  const { writer, reader } = store();
+  const { writer, reader, schema, clock } = store();
   const times = steps(START, START + 2 * DAY_MS, 60_000);
   const series = ['a', 'b'].flatMap((metric) =>
     Array.from({ length: 5 }, (_, i) => seriesOf({ __name__: metric, i: `${i}` }, times, (_, i) => i)),
@@ -651,6 +652,18 @@ test('heads of groups tell the size of a selection, day by day, before anything 
     { series: 0, chunks: 0, samples: 0 },
     { series: 0, chunks: 0, samples: 0 },
   ]);
+  // what is deleted is read all the same; samples that are left are known of other days and other metrics
+  const tombstones = new Tombstones(schema, clock, seededRandom(1), 0);
+  await tombstones.create('t', [name('a'), one], START + DAY_MS, START + DAY_MS + 5);
+  const charged = testContext();
+  const twoDays = { matchers: [name('a')], startMs: START, endMs: START + 2 * DAY_MS - 1 };
+  (await reader.select('t', twoDays, charged)).close();
+  assert.deepEqual([charged.budget.series, charged.budget.chunks], [day.series, 2 * day.chunks]);
+  assert.deepEqual(await sizes(name('a')), [day, { ...day, samples: 0 }]);
+  assert.deepEqual(await sizesBy('most', name('a')), [day, day]);
+  assert.deepEqual(await sizes(name('a'), one), [few, { ...few, samples: 0 }]);
+  assert.deepEqual(await sizes(name('b')), [day, day]);
+  assert.deepEqual(await sizes(LabelMatcher.of('__name__', '=~', '.+')), [both, { ...both, samples: 0 }]);
 });
 
 test('blocks of objects that are files of this machine are in no cache in memory, and read as any', async () => {
