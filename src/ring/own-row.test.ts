@@ -8,6 +8,7 @@ import { Heartbeats } from './heartbeats.ts';
 import { MemberFile } from './member-file.ts';
 import { OwnRow } from './own-row.ts';
 import type { RingReader } from './reader.ts';
+import { beatOf, rowKey } from './row.ts';
 
 /** A member's row over its starts, with a store that may take no writes. */
 function member() {
@@ -46,7 +47,7 @@ function member() {
       onWritten: () => {},
     });
   };
-  return { start, is, losses };
+  return { start, kv, is, losses };
 }
 
 test('each start says a later heartbeat than all before it, with the store of the ring and without', async () => {
@@ -84,4 +85,22 @@ test('so it does where the store is read for long but takes no heartbeat, and on
     last = row.beat;
   }
   assert.deepEqual(losses, []);
+});
+
+test('a row that cannot be read is written anew, with a later heartbeat, as one that was lost', async () => {
+  const { start, kv, losses } = member();
+  let row = start();
+  await row.write();
+  const { id } = row.written!;
+  for (const bytes of ['no row', '7', '{"beat":"9","boot":"1"}', '{"boot":"1"}']) {
+    for (const isStart of [false, true]) {
+      const { beat } = row;
+      await kv.put(rowKey(id), Buffer.from(bytes));
+      if (isStart) row = start();
+      const before = losses.length;
+      await row.write();
+      assert.equal(losses.length, before + 1, `${bytes}, ${isStart}`);
+      assert.ok(beatOf((await kv.get(rowKey(id)))!.value).beat > beat);
+    }
+  }
 });

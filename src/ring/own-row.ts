@@ -4,9 +4,7 @@ import { ringErrors } from '../model/errors-ring.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { MemberFile } from './member-file.ts';
 import type { RingReader } from './reader.ts';
-import { beatOf, encodeRow, type MemberRow, rowKey } from './row.ts';
-
-const NO_BEAT = { beat: -1, boot: '' };
+import { beatOf, encodeRow, type MemberRow, NO_BEAT, rowKey } from './row.ts';
 
 export interface OwnRowOptions {
   readonly kv: KvClient;

@@ -50,9 +50,15 @@ export function encodeRow(row: MemberRow | NewestRow): Uint8Array {
   return Buffer.from(JSON.stringify(row));
 }
 
-/** A row's heartbeat, and whose it is. */
-export function beatOf(bytes: Uint8Array): Pick<MemberRow, 'beat' | 'boot'> {
-  return JSON.parse(Buffer.from(bytes).toString()) as MemberRow;
+type Beat = Pick<MemberRow, 'beat' | 'boot'>;
+
+/** The heartbeat where there is no row: older than any. */
+export const NO_BEAT: Beat = { beat: -1, boot: '' };
+
+/** A row's heartbeat, and whose it is; `NO_BEAT` where the bytes are no row. */
+export function beatOf(bytes: Uint8Array): Beat {
+  const { beat, boot } = (parsed(bytes) ?? {}) as Partial<MemberRow>;
+  return Number.isSafeInteger(beat) && typeof boot === 'string' ? { beat: beat!, boot } : NO_BEAT;
 }
 
 const ID_CHARS_MAX = 256;
