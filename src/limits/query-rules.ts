@@ -6,7 +6,8 @@ import { compileRegex, type Regex, RegexSyntaxError } from '../model/regex/regex
 
 /** A query, as rules look at it. */
 export interface QueryFacts {
-  readonly apiType: ApiType;
+  /** Undefined: rules have no word for its kind, and none of them matches it. */
+  readonly apiType: ApiType | undefined;
   /** The expression, or the selectors. */
   readonly query: string;
   /** Unix ms, both inclusive; the same for an instant. */
@@ -218,6 +219,7 @@ function msOf(value: unknown): number {
 }
 
 function matches(rule: Attributes, facts: QueryFacts, nowMs: number): boolean {
+  if (facts.apiType === undefined) return false;
   const { apiType, regex, window, range, step, userAgent, dashboardUid, panelId } = rule;
   const rangeMs = facts.endMs - facts.startMs;
   const tests: (boolean | undefined)[] = [

@@ -58,10 +58,30 @@ export function decodeReadRequest(body: Uint8Array): ReadRequest {
   return inOneGo(decodingReadRequest(body));
 }
 
+/** A request as far as it can be told without compiling its expressions. */
+export interface ReadOutline {
+  /** Its selectors. */
+  readonly text: string;
+  /** Unix ms; the last one of its queries. */
+  readonly endMs: number;
+  /** Time that its queries span together. */
+  readonly lengthMs: number;
+}
+
+/** @param body inflated @throws AppError read-request-invalid */
+export function outlineReadRequest(body: Uint8Array): ReadOutline {
+  const { uncompiled } = uncompiledOf(body);
+  const textOf = ({ name, op, value }: Condition) => `${name}${op}${JSON.stringify(value)}`;
+  return {
+    text: uncompiled.map(({ conditions }) => conditions.map(textOf).join()).join(' or '),
+    endMs: uncompiled.reduce((last, { endMs }) => Math.max(last, endMs), 0),
+    lengthMs: uncompiled.reduce((sum, { startMs, endMs }) => sum + Math.max(0, endMs - startMs), 0),
+  };
+}
+
 /** As `decodeReadRequest`, yields while it compiles. @throws AppError read-request-invalid */
 export function* decodingReadRequest(body: Uint8Array): Generator<undefined, ReadRequest> {
-  const invalid = (reason: string) => queryErrors.readRequestInvalid({ reason });
-  const { uncompiled, takesChunks } = MessageReader.read(body, ITEMS_MAX, readRequest, invalid);
+  const { uncompiled, takesChunks } = uncompiledOf(body);
   const queries: ReadQuery[] = [];
   /** Dashboards ask the same of many ranges. */
   const regexes = new Map<string, Regex>();
@@ -94,10 +114,16 @@ function* compiled(source: string): Generator<undefined, Regex> {
   }
 }
 
-function readRequest(
-  reader: MessageReader,
-  end: number,
-): { readonly uncompiled: readonly UncompiledQuery[]; readonly takesChunks: boolean } {
+interface UncompiledRequest {
+  readonly uncompiled: readonly UncompiledQuery[];
+  readonly takesChunks: boolean;
+}
+
+function uncompiledOf(body: Uint8Array): UncompiledRequest {
+  return MessageReader.read(body, ITEMS_MAX, readRequest, (reason) => queryErrors.readRequestInvalid({ reason }));
+}
+
+function readRequest(reader: MessageReader, end: number): UncompiledRequest {
   const uncompiled: UncompiledQuery[] = [];
   const accepted: number[] = [];
   reader.fields(end, (field, wireType) => {
