@@ -101,9 +101,8 @@ function askedFrontend(parallelMax: number, more: Partial<FrontendOptions> = {},
   /** Expressions that were asked for in shards. */
   const shards: string[] = [];
   const clock = new ManualClock();
-  const none = () => Promise.reject(new Error('bug: nobody asks for this'));
   const querier: QueryRunner = {
-    instant: none,
+    instant: async () => result,
     // what is asked for in shards is then asked for as it is
     async partial(_, { expr }) {
       shards.push(expr);
@@ -226,6 +225,39 @@ test('a query is evaluated where the store does not tell its need, and has one t
   const refusal = queryErrors.queryTooManyChunks({ chunks: 11, limit: 10 });
   const refusing = askedFrontend(5, { need: { sizesOf: () => Promise.reject(refusal), limits } });
   await assert.rejects(refusing.frontend.range('t', FIVE_DAYS, { signal: SIGNAL }), refusal);
+});
+
+test('instants over long windows, and what is likely to be large of one part, are refused by what the store has', async () => {
+  const asked: string[] = [];
+  const sizesOf: SizesOf = async (_, { startMs, endMs }, __, see) => {
+    asked.push(`${startMs / DAY_MS}-${endMs / DAY_MS}`);
+    see({ series: 6, chunks: 6, chunkBytes: 6, spans: [] });
+  };
+  const within = async (run: (frontend: Frontend) => Promise<unknown>, limit: number, more = {}) => {
+    asked.length = 0;
+    const limits = { ...DEFAULT_LIMITS, maxFetchedChunksPerQuery: limit };
+    const { asked: evaluated, frontend } = askedFrontend(2, { need: { sizesOf, limits }, ...more });
+    const answer = run(frontend).then(
+      () => 'answered',
+      (thrown: Error) => thrown.message,
+    );
+    await settle();
+    for (const { resolve } of evaluated) resolve();
+    return [/at least 6 chunks/.test(await answer) ? 'refused' : await answer, ...asked];
+  };
+  const instant = (expr: string) => (frontend: Frontend) =>
+    frontend.instant('t', { expr, timeMs: 9 * DAY_MS }, { signal: SIGNAL });
+  const range = (expr: string, stepMs: number) => (frontend: Frontend) =>
+    frontend.range('t', { ...WITHIN_DAY, expr, stepMs }, { signal: SIGNAL });
+  assert.deepEqual(await within(instant('rate(x[2d])'), 5), ['refused', '7-9']);
+  assert.deepEqual(await within(instant('rate(x[2d])'), 6), ['answered', '7-9']);
+  assert.deepEqual(await within(instant('rate(x[2h])'), 5), ['answered']);
+  assert.deepEqual(await within(range('rate(x[12h])', 10_000), 5), ['refused', '-0.5-0.5']);
+  assert.deepEqual(await within(range('rate(x[12h])', 60_000), 5), ['answered']);
+  for (const shards of [0, 1]) {
+    assert.equal((await within(range('sum({job="a"})', 60_000), 5, { shards }))[0], 'refused');
+    assert.deepEqual(await within(range('sum(x)', 60_000), 5, { shards }), ['answered']);
+  }
 });
 
 test('aggregations within an expression have the time of the query together', async () => {

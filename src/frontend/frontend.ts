@@ -24,7 +24,7 @@ import { cutOut, hasInnerAggregate, rangeOverInner } from './inner-shards.ts';
 import { instantOverWindows, type WindowRunners } from './instant-windows.ts';
 import { cutWindows, mayHaveWindows } from './long-windows.ts';
 import { addedStatistics, joinSteps, resultOfSteps, stepsOf } from './merge-steps.ts';
-import { type NeedLimits, refuseHopeless, type SizesOf } from './need.ts';
+import { mayNeedMuch, type NeedLimits, needsMuch, refuseHopeless, type SizesOf } from './need.ts';
 import { partMissing } from './part-missing.ts';
 import { NO_LIMITS, PartsBudget, type PartsMemory } from './parts-budget.ts';
 import { reachOf } from './reach.ts';
@@ -78,6 +78,8 @@ interface RangePlan {
   readonly parts: readonly StepRange[];
   /** It is not to be split: parts are asked for only as far as the cache has the others. */
   readonly isOne: boolean;
+  /** Its need is estimated before anything is asked for. */
+  readonly isMuch: boolean;
 }
 
 type RunRange = (request: RangeRequest, context: QueryRunContext) => Promise<QueryResult>;
@@ -108,21 +110,33 @@ export class Frontend implements QueryRunner {
       !this.#isSeriesLimited &&
       !rules.delayedNameRemoval &&
       Number.isInteger(request.timeMs);
+    const mayBeCut = splitIntervalMs > 0 && isPlain && mayHaveWindows(request.expr);
     // the usual instant: nothing is read of it here
-    if (splitIntervalMs > 0 && isPlain && mayHaveWindows(request.expr)) {
-      const pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal: context.signal });
-      const expr = await this.#parse(request.expr, pacer);
-      const cut = expr && cutWindows(expr, request.expr, splitIntervalMs);
+    if (!mayBeCut && !this.#mayNeedMuch(tenant, request)) return querier.instant(tenant, request, context);
+    const pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal: context.signal });
+    const expr = await this.#parse(request.expr, pacer);
+    // what cannot be read is told by who evaluates
+    if (expr === undefined) return querier.instant(tenant, request, context);
+    const cut = mayBeCut ? cutWindows(expr, request.expr, splitIntervalMs) : undefined;
+    const steps = { ...request, startMs: request.timeMs, endMs: request.timeMs, stepMs: 1 };
+    if (cut === undefined && !needsMuch(expr, steps)) return querier.instant(tenant, request, context);
+    return this.#inTime(request, context, async (inTime) => {
       if (cut !== undefined) {
-        return this.#inTime(request, context, async (inTime) => {
-          const budget = this.#budget(request, 0);
-          const runners = this.#windowRunners(tenant, pacer, budget);
-          const answer = await instantOverWindows(tenant, request, cut, runners, inTime);
-          return answer ?? querier.instant(tenant, request, inTime);
-        });
+        const budget = this.#budget(request, 0);
+        const runners = this.#windowRunners(tenant, pacer, budget);
+        const answer = await instantOverWindows(tenant, request, cut, runners, inTime);
+        if (answer !== undefined) return answer;
       }
-    }
-    return querier.instant(tenant, request, context);
+      await this.#refuseHopeless(tenant, steps, expr, [steps], inTime);
+      return querier.instant(tenant, request, inTime);
+    });
+  }
+
+  /** Whether the need of a query may be worth an estimate. */
+  #mayNeedMuch(tenant: string, { expr, ...steps }: InstantRequest | RangeRequest): boolean {
+    const { need } = this.#options;
+    if (need === undefined || tenantsOf(tenant).length > 1) return false;
+    return mayNeedMuch(expr, 'timeMs' in steps ? undefined : steps);
   }
 
   #budget({ used }: InstantRequest | RangeRequest, maxQueryResponseSize: number): PartsBudget {
@@ -191,20 +205,21 @@ export class Frontend implements QueryRunner {
     // both parts of a short query would be asked for nearly all of its series
     const isOne = parts.length <= 1 || request.endMs - request.startMs <= splitIntervalMs;
     if (isOne) stages.push('split: one part');
+    const mayMuch = !isOne || this.#mayNeedMuch(tenant, request);
     // the usual small query: nothing is read of it here
-    if (isOne && shards === 0 && !isCached) return querier.range(tenant, request, context);
+    if (!mayMuch && shards === 0 && !isCached) return querier.range(tenant, request, context);
     const pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal: context.signal });
     const expr = await this.#parse(request.expr, pacer);
     // what cannot be read is told by who evaluates
     if (expr === undefined) return querier.range(tenant, request, context);
-    const plan = { expr, parts, isOne };
+    const plan = { expr, parts, isOne, isMuch: !isOne || (mayMuch && needsMuch(expr, request)) };
     return this.#inTime(request, context, (inTime) => this.#planned(tenant, request, plan, inTime, pacer, stages));
   }
 
   async #planned(
     tenant: string,
     request: RangeRequest,
-    { expr, parts, isOne }: RangePlan,
+    { expr, parts, isOne, isMuch }: RangePlan,
     context: QueryRunContext,
     pacer: Pacer,
     stages: string[],
@@ -213,10 +228,8 @@ export class Frontend implements QueryRunner {
     const runner = this.#runnerOf(tenant, request, expr, pacer);
     const refusal = splitRefusal(expr, rules);
     if (refusal !== undefined) {
-      if (!isOne) {
-        stages.push(`split: left whole (${refusal})`);
-        await this.#refuseHopeless(tenant, request, expr, [request], context);
-      }
+      if (!isOne) stages.push(`split: left whole (${refusal})`);
+      if (isMuch) await this.#refuseHopeless(tenant, request, expr, [request], context);
       return runner(request, context);
     }
     // an explanation is short, whatever it is of
@@ -224,10 +237,12 @@ export class Frontend implements QueryRunner {
     const budget = this.#budget(request, maxQueryResponseSize);
     try {
       const cached = await this.#cached(tenant, request, expr, parts, budget, context);
-      if (cached === undefined && isOne) return await runner(request, context);
-      if (this.#options.cache !== undefined) stages.push('cache: not asked, what is explained is evaluated');
+      const isWhole = cached === undefined && isOne;
       const tasks = cached?.tasks ?? parts;
-      if (!isOne) await this.#refuseHopeless(tenant, request, expr, joined(tasks, request.stepMs), context);
+      const ranges = isWhole ? [request] : joined(tasks, request.stepMs);
+      if (isMuch) await this.#refuseHopeless(tenant, request, expr, ranges, context);
+      if (isWhole) return await runner(request, context);
+      if (this.#options.cache !== undefined) stages.push('cache: not asked, what is explained is evaluated');
       return await this.#inParts(request, tasks, cached, runner, context, pacer, budget);
     } finally {
       budget.close();

@@ -213,6 +213,17 @@ test('days of which the points would be more than may be held are not asked for,
   }
 });
 
+test('where what the store has of the whole window is more than a limit allows, the instant is refused', async () => {
+  const need: FrontendOptions['need'] = {
+    sizesOf: async (_, __, ___, see) => see({ series: 9, chunks: 101, chunkBytes: 1e9, spans: [] }),
+    limits: { ...NONE, maxFetchedChunksPerQuery: 100 },
+  };
+  const { ask, memory } = counting(TWO, { options: { need } });
+  await assert.rejects(ask(), /at least 101 chunks, more than 100/);
+  // of the pieces its first edge was asked for
+  assert.deepEqual([memory.heldThen.length, memory.held], [1, 0]);
+});
+
 test('windows are left whole where series are limited: pieces do not tell which they have read', async () => {
   const need = { sizesOf: async () => {}, limits: { ...NONE, maxFetchedSeriesPerQuery: 20 } };
   const { pieces } = await counting(TWO, { options: { need } }).ask();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseExpr } from '../promql/parser/parser.ts';
-import { refuseHopeless, type SelectionSize, type SizesOf } from './need.ts';
+import { mayNeedMuch, needsMuch, refuseHopeless, type SelectionSize, type SizesOf } from './need.ts';
 import { NO_LIMITS } from './parts-budget.ts';
 
 const DAY_MS = 86_400_000;
@@ -112,4 +112,44 @@ test('reading of heads ends with the refusal', async () => {
   };
   await assert.rejects(refuseHopeless(parseExpr('x'), steps, { ...NONE, samplesMax: 5e7 }, sizesOf, SIGNAL));
   assert.ok(days() < 30);
+});
+
+test('a query that is not split is looked at where it is long, has many steps, or names no metric', () => {
+  const isMuch = (text: string, endMs = 0, stepMs = 60_000) => {
+    const steps = { startMs: 0, endMs, stepMs };
+    const needs = needsMuch(parseExpr(text), steps);
+    // what is not looked at needs little
+    assert.ok(mayNeedMuch(text, steps) || !needs, text);
+    return needs;
+  };
+  for (const text of [
+    'rate(x[2d])',
+    'rate(x[25h]) > 0',
+    'rate(x[90000])',
+    'rate(x[1500m])',
+    'sum(rate(x[1d1s] offset 5m))',
+    '{job="a"}',
+    'sum({__name__=~".+"})',
+    'x + on () {__name__=~"x.*"}',
+    '-{"job"=~"a|b"}',
+  ]) {
+    assert.equal(isMuch(text), true, text);
+  }
+  for (const text of [
+    'x',
+    'rate(x[1d])',
+    'rate(x[10h])',
+    'x {job="a"}',
+    '{"x.y"}',
+    '{__name__=~"x|y"}',
+    'x offset 7d',
+    '1',
+  ]) {
+    assert.equal(isMuch(text), false, text);
+  }
+  assert.equal(isMuch('x', DAY_MS, 300_000), false);
+  assert.equal(isMuch('x', DAY_MS + 1, 300_000), true);
+  assert.equal(isMuch('x', 4_000 * 1000, 1000), false);
+  assert.equal(isMuch('x', 4_001 * 1000, 1000), true);
+  assert.equal(mayNeedMuch('sum by (job) (rate(x{job="a"}[5m]))', undefined), false);
 });

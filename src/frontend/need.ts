@@ -1,3 +1,4 @@
+import { DAY_MS } from '../lib/day.ts';
 import type { BudgetLimits } from '../limits/query-budget.ts';
 import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
@@ -69,6 +70,33 @@ const KEPT_RANGE_MS_MIN = 60_000;
  * often and series come and go, points are estimated to be more than there are.
  */
 const SPACING_MS = 15_000;
+
+/** Samples of a longer time are many, and so are those of a selector that names no metric. */
+const LONG_MS = DAY_MS;
+/** More steps are a heavy query, whatever it selects. */
+const STEPS_MANY = 4_000;
+/** A duration that may be longer, or a selector that may name no metric. */
+const LONG_OR_NAMELESS = /\d(?:[dwy]|\dh|\d{2}m|\d{4})|(?:^|[^\w:])\{/;
+
+type Steps = StepRange & { readonly stepMs: number };
+
+/** Whether `needsMuch` may hold: told without reading the expression. @param steps undefined: it is an instant */
+export function mayNeedMuch(text: string, steps: Steps | undefined): boolean {
+  return (steps !== undefined && isLong(steps)) || LONG_OR_NAMELESS.test(text);
+}
+
+/** Whether a query is likely to need much, though it is not split. */
+export function needsMuch(expr: Expr, steps: Steps): boolean {
+  if (isLong(steps)) return true;
+  return selectionsOf(expr).some(({ selector: { matchers }, rangeMs }) => {
+    const isNamed = matchers.some(({ name, setMatches }) => name === METRIC_NAME && setMatches !== undefined);
+    return rangeMs > LONG_MS || !isNamed;
+  });
+}
+
+function isLong({ startMs, endMs, stepMs }: Steps): boolean {
+  return endMs - startMs > Math.min(LONG_MS, STEPS_MANY * stepMs);
+}
 
 type Limits = NeedLimits & { readonly samplesMax: number };
 

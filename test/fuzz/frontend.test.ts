@@ -268,10 +268,10 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         over: rig.over,
         cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
         parallelMax: 2,
-        need: { sizesOf: async () => {}, limits },
+        need: { sizesOf: rig.sizesOf, limits },
       });
       const times = { startMs: START_MS, endMs: START_MS + STEPS * STEP_MS, stepMs: 60_000 };
-      const request = { expr: random() < 0.5 ? anAggregation(random) : aroundAggregations(random), ...times };
+      const request = { expr: someLimited(random), ...times };
       const [answer, plain] = [await answersOf(frontend, request, 'a'), await answersOf(querier, request, 'a')];
       refused['error' in plain ? 'plain' : 'none']++;
       const where = `${JSON.stringify(request)} within ${limits.maxFetchedSeriesPerQuery} series, SEED=${SEED}`;
@@ -299,7 +299,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         over: rig.over,
         cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
         parallelMax: 2,
-        need: { sizesOf: async () => {}, limits },
+        need: { sizesOf: rig.sizesOf, limits },
       });
       const answer = await answersOf(frontend, request, 'a');
       limited['error' in plain ? 'refused' : 'answered']++;
@@ -313,6 +313,22 @@ test(`${COUNT} random queries have the answers through a front end that they hav
     assert.ok(limited.answered > 0 && limited.cut > 0, JSON.stringify(limited));
   }
 });
+
+/** Aggregations alone and within others, and selectors whose need is estimated for naming no metric. */
+function someLimited(random: Random): string {
+  const pick = (list: readonly string[]) => list[Math.floor(random() * list.length)]!;
+  const nameless = () => pick(['{__name__=~".+"}', '{job=~".+"}', '{__name__=~"t.*",instance="1"}', '{code!="2"}']);
+  switch (Math.floor(random() * 4)) {
+    case 0:
+      return aroundAggregations(random);
+    case 1:
+      return `count${someGrouping(random)} (${nameless()})`;
+    case 2:
+      return `${pick(['present_over_time', 'count_over_time'])}({__name__=~"${pick(['t', 'o', '.'])}.*"}[2m])`;
+    default:
+      return anAggregation(random);
+  }
+}
 
 /** One that a query of the rig may be just within. */
 function randomLimit(random: Random): Partial<typeof DEFAULT_LIMITS> {

@@ -5,6 +5,7 @@ import type { RowCache } from '../../src/chunkstore/kept-rows.ts';
 import { Schema, TABLE_MS_DEFAULT } from '../../src/chunkstore/schema.ts';
 import { ChunkStoreWriter } from '../../src/chunkstore/writer.ts';
 import type { QueryRunner } from '../../src/contract/query.ts';
+import type { SizesOf } from '../../src/frontend/need.ts';
 import { Flusher } from '../../src/ingester/flush/flush.ts';
 import { FLUSH_ALL } from '../../src/ingester/flush/flush-contract.ts';
 import { HeldRange } from '../../src/ingester/head/held-range.ts';
@@ -146,6 +147,8 @@ export interface Rig {
   readonly over: (queryable: Queryable) => QueryRunner;
   /** Samples, wherever they lie now. */
   readonly queryable: (tenant: string) => Queryable;
+  /** Sizes of what the store has. */
+  readonly sizesOf: SizesOf;
   flush(): Promise<void>;
   close(): Promise<void>;
 }
@@ -238,6 +241,7 @@ export async function startRig(random: Random, { alike = false, rich = false }: 
     plainRunner: (tenant) => runnerOf(plain, tenant),
     over: (queryable) => sourcesOf(current, 'a').over(queryable),
     queryable: (tenant) => current.queryable(tenant),
+    sizesOf: (...asked) => current.sizes(...asked),
     async flush() {
       const { failures } = await flusher.flush(FLUSH_ALL);
       assert.deepEqual(failures, []);
