@@ -1,17 +1,22 @@
 import type { SeriesShard } from '../model/series-shard.ts';
-import { type Ask, goneOf, isStored } from './confirmation.ts';
+import { goneOf, isStored } from './confirmation.ts';
 import { readQuorum } from './quorum.ts';
 import { metricHashOf, RingSlots } from './slots.ts';
 import { type GivenUp, ownersOf, type RingVersion } from './version.ts';
 import type { RingView } from './view.ts';
 
 /**
- * A quorum that a read needs. Who gave its word for the version is among the owners no more, and the quorum smaller by it: the store,
- * which is read as well, is its answer.
+ * A quorum that a read needs. Below the newest version known, who gave its word is among the owners no more, and the quorum smaller by it:
+ * the store, which is read as well, is its answer.
  */
-export interface ReadAsk extends Ask {
+export interface ReadAsk {
+  /** Number of the newest version that has these owners. */
+  readonly version: number;
   /** The first arc that needs it. */
   readonly arc: number;
+  readonly owners: readonly string[];
+  /** How many of them must answer. */
+  readonly quorum: number;
   /** Owners that were given up, beside the others: they are as ones that answered and lost what the store does not have. */
   readonly gone: readonly GivenUp[];
 }
@@ -41,18 +46,20 @@ export function readAsks(
   const givenUp = new Map<string, GivenUp>((view.newest.lost ?? []).map((each) => [each.id, each]));
   for (let at = chain.length - 1; at >= 0; at--) {
     const version = chain[at]!;
+    const isNewest = at === chain.length - 1;
     for (const arc of arcsOf(slotsOf(version), tenant, hashes, shard)) {
       const owners = ownersOf(version, arc);
       const quorum = readQuorum(owners.length, version.replicas);
-      const silent = owners.filter((id) => (words.get(id) ?? 0) < version.number);
+      // an owner that gave its word for the newest version known here knows a newer one, and says so when it is asked
+      const silent = isNewest ? owners : owners.filter((id) => (words.get(id) ?? 0) < version.number);
       const said = owners.length - silent.length;
       const gone = goneOf(silent, chain.slice(at + 1));
-      if (at < chain.length - 1 && isStored(chain, at, words, arc)) {
+      if (!isNewest && isStored(chain, at, words, arc)) {
         if (said < quorum) for (const each of gone) givenUp.set(each.id, each);
         continue;
       }
       const key = owners.toSorted().join('\0');
-      if (asks.has(key) || said >= quorum) continue;
+      if (asks.has(key)) continue;
       const asked = silent.filter((id) => !gone.some((each) => each.id === id));
       asks.set(key, { version: version.number, arc, owners: asked, gone, quorum: quorum - said });
     }

@@ -25,35 +25,6 @@ export function confirmedNumber(chain: readonly RingVersion[], confirmations: Co
   return chain[0]!.number;
 }
 
-/** A quorum that a reader of an arc needs, among these members. */
-export interface Ask {
-  /** Number of the newest version that has these owners. */
-  readonly version: number;
-  readonly owners: readonly string[];
-  /** How many of them must answer. */
-  readonly quorum: number;
-}
-
-/**
- * Whom a reader of an arc asks: a read quorum of the owners of the newest version, and of each older one until a quorum of
- * its owners said that the store has all they held. Versions with the same owners are one.
- * @param chain from the floor to the newest version that the reader knows, confirmed or not
- */
-export function asksOf(chain: readonly RingVersion[], words: Words, arc: number): Ask[] {
-  const newest = chain.at(-1);
-  assert(newest !== undefined, 'a reader without a version');
-  const asks = new Map<string, Ask>();
-  for (let at = chain.length - 1; at >= 0; at--) {
-    const version = chain[at]!;
-    if (version !== newest && isStored(chain, at, words, arc)) continue;
-    const owners = ownersOf(version, arc);
-    const key = owners.toSorted().join('\0');
-    if (asks.has(key)) continue;
-    asks.set(key, { version: version.number, owners, quorum: readQuorum(owners.length, version.replicas) });
-  }
-  return [...asks.values()];
-}
-
 /**
  * The floor that the next version carries: the oldest version that still has to be asked for some arc. Never above the last
  * confirmed one, which writers may be at.

@@ -26,6 +26,21 @@ export const EDITED_RULES = {
       { file: 'ring/placement.ts', find: 'if (twice > 0 && ', put: 'if (twice > 1e9 && ' },
     ],
   },
+  'the newest version is asked whatever was said': {
+    else: 'who gave its word for the newest version that a reader knows is not asked under it',
+    edits: [
+      {
+        file: 'ring/asks.ts',
+        find: 'const silent = isNewest ? owners : owners.filter(',
+        put: 'const silent = owners.filter(',
+      },
+      {
+        file: 'ring/asks.ts',
+        find: 'if (asks.has(key)) continue;',
+        put: 'if (asks.has(key) || said >= quorum) continue;',
+      },
+    ],
+  },
   'writes of old versions are refused': {
     else: 'a member takes writes of a version that it gave its word for, and they count although it knows a newer one',
     edits: [

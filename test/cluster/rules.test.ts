@@ -27,6 +27,7 @@ const SEEDS: readonly { readonly rule: Rule; readonly scenario: ScenarioName; re
 const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'writers wait for a version to count': 'a write under a version that does not count',
   'a newer version asks again': 'a reader that does not know the newest version',
+  'the newest version is asked whatever was said': 'a reader that knows words of a version and not the next one',
   'the store is listed after the word': 'two owners that drain and leave',
   'one owner of an arc at a time': 'two owners that are taken out',
   'writes of old versions are refused': 'a writer of a version whose time is over',

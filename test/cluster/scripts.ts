@@ -1,4 +1,5 @@
 import { kindOf, ROW_GROUP } from '../../src/chunkstore/keys.ts';
+import { NEWEST_KEY } from '../../src/ring/row.ts';
 import type { RingVersion } from '../../src/ring/version.ts';
 import { changingRingNodes } from './changing-ring.ts';
 import type { NodePlan } from './cluster.ts';
@@ -69,6 +70,30 @@ export const SCRIPTS = {
       stage.heal();
       stage.cut(['front-1'], ['ingester-2']);
       await stage.ask('front-1', { tenant });
+    },
+  },
+  'a reader that knows words of a version and not the next one': {
+    what: 'the store of the ring goes back by a version; members put their rows back, and cannot yet put the version; a front starts',
+    nodes: growing(3),
+    async play(stage) {
+      const newest = failPuts(stage, NEWEST_KEY);
+      await stage.begin();
+      await stage.run(11 * MINUTE);
+      stage.add('ingester-3');
+      await stage.until(() => stage.counts('front-0', has('ingester-3')), 'nobody joins');
+      const joinedMs = stage.world.atMs;
+      const words = () => [...stage.node('ingester-3').parts!.ring!.rows.values()].filter(({ word }) => word > 0);
+      await stage.until(() => words().length >= 3, 'words are not given');
+      const tenant = stage.tenantOf(stage.newest('front-0'), ['ingester-1', 'ingester-2', 'ingester-3']);
+      await stage.pushed('front-0', { tenant });
+      newest.fail = true;
+      stage.cluster.kv.restore(stage.world.atMs - joinedMs + MINUTE);
+      await stage.run(MINUTE);
+      stage.restart('front-1');
+      await stage.until(() => stage.node('front-1').parts?.known?.() !== undefined, 'no ring is known');
+      await stage.run(15_000);
+      if (has('ingester-3')(stage.newest('front-1'))) throw new Error('the version is known');
+      await stage.asked('front-1', { tenant });
     },
   },
   'a writer of a version whose time is over': {
@@ -463,6 +488,23 @@ function holdWrites({ cluster: { store } }: Stage): { readonly count: number; re
     },
     release,
   };
+}
+
+/** Lets puts of a key fail in the key-value store as long as it is said. */
+function failPuts({ cluster: { kv } }: Stage, failing: string): { fail: boolean } {
+  const of = kv.of.bind(kv);
+  const state = { fail: false };
+  kv.of = (process) => {
+    const client = of(process);
+    return {
+      ...client,
+      async compareAndSet(key, ...more) {
+        if (state.fail && key === failing) throw new Error('the key-value store fails');
+        return client.compareAndSet(key, ...more);
+      },
+    };
+  };
+  return state;
 }
 
 export type ScriptName = keyof typeof SCRIPTS;
