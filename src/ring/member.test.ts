@@ -77,6 +77,30 @@ test('a member that drains and is asked to stay has arcs again, and drains on af
   await world.end();
 });
 
+test('a member that an operator elsewhere gives arcs again keeps them, unless it has asked for them itself and drains anew', async () => {
+  const world = await begun(5);
+  const { member } = world.nodes[1]!;
+  const { id } = member!;
+  const state = () => world.followers[0]!.ring.current()!.newest.members.find((each) => each.id === id)?.state;
+  const change = (kind: 'drain' | 'return') => world.nodes[0]!.member!.change({ kind, id });
+  await change('drain');
+  await world.run(30_000);
+  await change('return');
+  await world.run(60_000);
+  assert.deepEqual([state(), member!.wants, member!.standing], ['active', 'join', 'member']);
+  member!.drain();
+  await world.run(30_000);
+  assert.equal(state(), 'draining');
+  // back and forth before it has them
+  member!.join();
+  await world.run(1000, 1000);
+  await change('return').catch(() => {});
+  member!.drain();
+  await world.run(60_000);
+  assert.deepEqual([state(), member!.wants], ['draining', 'drain']);
+  await world.end();
+});
+
 test('versions below the floor and rows of those that are gone are removed from the store', async () => {
   const world = await begun(5);
   const gone = world.nodes[4]!;

@@ -99,6 +99,8 @@ export class RingMember implements RingPeer {
   #lost = false;
   #wasIn = false;
   #wasDraining = false;
+  /** Whether it drains, and wished itself to have arcs again: it may wish to drain once more before it has them. */
+  #isAskedBack = false;
   #sizesToldMs = Number.NEGATIVE_INFINITY;
   #running: Promise<void> | undefined;
   #wake = () => {};
@@ -262,6 +264,7 @@ export class RingMember implements RingPeer {
   #wish(wants: MemberRow['wants']): void {
     if (wants === this.#wants) return;
     this.#file.save({ wants });
+    if (wants === 'join') this.#isAskedBack = this.#wasDraining;
     this.#wants = wants;
     this.#news();
   }
@@ -525,6 +528,14 @@ export class RingMember implements RingPeer {
     if (isDraining && !this.#wasDraining && this.#wants === 'join') {
       this.#wants = 'drain';
       this.#trySave({ wants: 'drain' });
+    }
+    if (isIn && !isDraining && this.#wasDraining) {
+      // given arcs again by an operator elsewhere: were the wish to drain to stay, others would take them once more
+      if (this.#wants !== 'join' && !this.#isAskedBack) {
+        this.#wants = 'join';
+        this.#trySave({ wants: 'join' });
+      }
+      this.#isAskedBack = false;
     }
     this.#wasDraining = isDraining;
     // others know that it counts, and tell it after a restart
