@@ -181,6 +181,14 @@ else {
       `refused: say that it is meant by confirm=${id}\n`,
     ]);
     assert.match((await post(`forget=${id}&confirm=${id}`)).text, /^refused: i4-.* shows that it lives/);
+    const standing = async () => JSON.parse((await i4.api().ask('/ingester/drain')).text).standing;
+    assert.equal((await i4.api().ask('/ingester/drain', { method: 'POST' })).status, 202);
+    await until('others own its part', async () => (await standing()) === 'drained');
+    assert.equal((await i4.api().ask('/ingester/mode')).text, 'READONLY\n');
+    assert.equal((await i4.api().ask('/ingester/drain', { method: 'DELETE' })).status, 200);
+    await until('it owns a part again', async () => (await standing()) === 'member');
+    await sender.send();
+
     assert.equal((await i4.api().ask('/ingester/drain', { method: 'POST' })).status, 202);
     const drained = async () => {
       await sender.send();
@@ -190,6 +198,9 @@ else {
     await i4.stop();
     cluster.processes.delete('i4');
     await checkAll([q1, q2], sender);
+    const last = await cluster.of('i1').api().ask('/ingester/drain', { method: 'POST' });
+    assert.equal(last.status, 409);
+    assert.match(last.text, /2 members would own arcs, and each arc has 3 owners/);
 
     await d1.kill();
     await q1.kill();

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../../test/harness/wait.ts';
 import { realDisk } from '../../ingester/log/disk.ts';
 import { loadConfig } from '../../kit/config/load.ts';
@@ -84,6 +85,10 @@ class Ingester {
 
   get id(): string {
     return this.member.id;
+  }
+
+  get url(): string {
+    return this.#http.url;
   }
 
   async start(): Promise<void> {
@@ -232,4 +237,148 @@ test('one that knows no ring has nothing to drain, and shows what it waits for',
   } finally {
     await alone.stop();
   }
+});
+
+test('the ring is told as JSON and as a page, by each of its paths', async () => {
+  const [one, other] = [of('i0'), of('i3')];
+  const oldestOwedMs = Date.parse('2026-01-02T03:04:05Z');
+  other.node.tellHolds({ series: 12, samplesOwed: 340, windowsOwed: 1, oldestOwedMs });
+  const told = async (path: string) => {
+    const status = await one.json<RingStatus>(path);
+    return { status, holds: status.members.find(({ id }) => id === other.id)?.holds };
+  };
+  await until('it has heard what the other holds', async () => (await told('/ring?format=json')).holds?.series === 12, {
+    timeoutMs: TIMEOUT_MS,
+  });
+  for (const path of ['/ring?format=json', '/ingester/ring?format=json']) {
+    const { status, holds } = await told(path);
+    const { version, confirmed, floor, replicas, arcs, hash, members } = status;
+    const { newest } = one.node.current()!;
+    assert.deepEqual([version, confirmed, replicas, arcs], [newest.number, newest.number, REPLICAS, ARCS]);
+    assert.ok(floor >= 1 && floor <= version, `floor ${floor}`);
+    assert.match(hash, /^[0-9a-f]{64}$/);
+    assert.deepEqual(holds, { series: 12, samplesOwed: 340, windowsOwed: 1, oldestOwedMs });
+    const zones = Object.fromEntries(members.map(({ id, zone }) => [id.slice(0, id.lastIndexOf('-')), zone]));
+    assert.deepEqual(zones, { i0: 'zone-a', i1: 'zone-b', i2: 'zone-c', i3: 'zone-a', late: 'zone-b' });
+    assert.equal(
+      members.reduce((sum, each) => sum + each.arcs, 0),
+      ARCS * REPLICAS,
+    );
+    for (const each of members) {
+      const { state, healthy, heartbeatAgeMs, reached, complete, lost, settling, word } = each;
+      assert.deepEqual(
+        { state, healthy, reached, complete, lost, settling, word, version: each.version },
+        {
+          state: 'active',
+          healthy: true,
+          reached: true,
+          complete: true,
+          lost: false,
+          settling: false,
+          word: 0,
+          version,
+        },
+      );
+      assert.ok(heartbeatAgeMs! >= 0 && heartbeatAgeMs! < 5000, `heartbeat ${heartbeatAgeMs} ms ago`);
+      assert.match(each.address, /^127\.0\.0\.1:\d+$/);
+    }
+  }
+  const accepting = await fetch(`${one.url}/ring`, { headers: { accept: 'application/json' } });
+  assert.equal(((await accepting.json()) as RingStatus).version, one.node.current()!.newest.number);
+
+  for (const path of ['/ring', '/ingester/ring']) {
+    const { text } = await one.ask('GET', path);
+    const [, row] = new RegExp(`<tr>(<td><code>${other.id}</code>.*)</tr>`).exec(text)!;
+    const cells = [...row!.matchAll(/<td[^>]*>(.*?)<\/td>/g)].map(([, cell]) => cell!.replace(/<[^>]+>/g, ''));
+    const { arcs, version, address } = (await told('/ring?format=json')).status.members.find(
+      ({ id }) => id === other.id,
+    )!;
+    assert.match(cells[4]!, /^\d+m?s ago$/);
+    cells[4] = '';
+    const numbers = [arcs, version, 0, 12, 340].map(String);
+    assert.deepEqual(cells, [
+      other.id,
+      'zone-a',
+      address,
+      'active',
+      '',
+      'yes',
+      ...numbers,
+      '2026-01-02T03:04:05.000Z',
+      '',
+    ]);
+  }
+});
+
+test('one that drains has a way back, by each route', async () => {
+  const one = of('i3');
+  const mode = async () => (await one.ask('GET', '/ingester/mode')).text;
+  const isSo = (state: string) => settled(`it is ${state}`, (status) => stateOf(status, one.id) === state);
+  const drainage = () => one.json<Drainage>('/ingester/drain');
+  const { status, text } = await one.ask('POST', '/ingester/drain');
+  assert.deepEqual([status, (JSON.parse(text) as Drainage).wants], [202, 'drain']);
+  await isSo('draining');
+  assert.deepEqual(
+    [await mode(), (await drainage()).standing, (await drainage()).drained],
+    ['READONLY\n', 'drained', false],
+  );
+  const back = await one.ask('DELETE', '/ingester/drain');
+  assert.deepEqual([back.status, (JSON.parse(back.text) as Drainage).wants], [200, 'join']);
+  await isSo('active');
+  assert.deepEqual([await mode(), (await drainage()).standing], ['ACTIVE\n', 'member']);
+
+  assert.equal((await one.ask('POST', '/ingester/mode?mode=ODD')).status, 400);
+  assert.equal((await one.ask('POST', '/ingester/mode')).status, 400);
+  assert.deepEqual(await one.ask('POST', '/ingester/mode?mode=readonly'), { status: 200, text: 'READONLY\n' });
+  await isSo('draining');
+  assert.deepEqual(await one.ask('POST', '/ingester/mode?mode=ACTIVE'), { status: 200, text: 'ACTIVE\n' });
+  await isSo('active');
+});
+
+test('an operator has another ingester drain, and return to stay', async () => {
+  const { id, member } = of('i3');
+  const change = (form: Readonly<Record<string, string>>, path = '/ring') => of('i0').ask('POST', path, form);
+  for (const kind of ['drain', 'return', 'forget']) {
+    const refused = { status: 400, text: `refused: say that it is meant by confirm=${id}\n` };
+    assert.deepEqual(await change({ [kind]: id }), refused);
+    assert.equal((await change({ [kind]: 'nobody', confirm: 'nobody', force: 'true' })).status, 404);
+  }
+  const one = { status: 400, text: 'one of forget, drain and return is wanted, with the id of a member\n' };
+  assert.deepEqual(await change({ drain: id, return: id, confirm: id }), one);
+
+  const drained = await change({ drain: id, confirm: id }, '/ingester/ring');
+  assert.deepEqual([drained.status, /: drains i3-/.test(drained.text)], [200, true], drained.text);
+  await settled('it drains', (status) => stateOf(status, id) === 'draining');
+  await until('it knows', () => member.wants === 'drain', { timeoutMs: TIMEOUT_MS });
+  const returned = await change({ return: id, confirm: id });
+  assert.deepEqual([returned.status, /: has returned i3-/.test(returned.text)], [200, true], returned.text);
+  await settled('it has arcs', (status) => stateOf(status, id) === 'active');
+  const number = of('i0').node.current()!.newest.number;
+  await sleep(3000);
+  assert.deepEqual([of('i0').node.current()!.newest.number, member.wants, member.standing], [number, 'join', 'member']);
+});
+
+test('one that has left is not asked back', async () => {
+  const { id, member } = of('i3');
+  assert.equal((await of('i3').ask('POST', '/ingester/drain')).status, 202);
+  await settled('it drains', (status) => stateOf(status, id) === 'draining');
+  of('i3').owed.add('a window');
+  assert.equal((await of('i3').json<Drainage>('/ingester/drain')).drained, false);
+  // the store has all of it
+  of('i3').owed.clear();
+  member.leave();
+  await settled('it is out', (status) => stateOf(status, id) === 'left');
+  const { drained, standing, wants } = await of('i3').json<Drainage>('/ingester/drain');
+  assert.deepEqual([drained, standing, wants], [true, 'out', 'leave']);
+  for (const [method, path] of [
+    ['DELETE', '/ingester/drain'],
+    ['POST', '/ingester/mode?mode=ACTIVE'],
+  ] as const) {
+    const { status, text } = await of('i3').ask(method, path);
+    assert.deepEqual(
+      [status, text],
+      [409, 'refused: it has left already: it joins again when it is started the next time\n'],
+    );
+  }
+  assert.doesNotMatch(await of('i0').metrics(), new RegExp(`owed.*${id}`));
 });
