@@ -264,7 +264,8 @@ export class Compactor {
       this.#add(report, merged);
       // what is damaged still has it
       if (merged.damaged.length > 0) return false;
-      if (merged.groups > 0) return !(await this.#merger.holds(tenant, day, [tombstone], context));
+      // Rows are deleted by name here, and what leads to them stays: windows of after the deletion may come at any moment.
+      return !(await this.#merger.holds(tenant, day, [tombstone], context));
     }
     await fence();
     await removeDay(this.#options.schema, this.#index, tenant, day, context);

@@ -8,8 +8,8 @@ export const compactorConfig = section('compactor', 'Compactor', {
   }),
   intervalMs: duration({ default: '10m', min: '1s', help: 'How often to look for something to do.' }),
   dayDelayMs: duration({
-    default: '1h',
-    help: 'Time after the end of a day before it is merged: longer than its last windows take to be flushed.',
+    default: '2h',
+    help: 'Time after the end of a day before it is merged: longer than its last windows take to be flushed, by each owner in turn.',
   }),
   sweepIntervalMs: duration({
     default: '6h',

@@ -100,7 +100,7 @@ async function storeOf(inner: MemoryTableStore, client: TableClient, random: () 
     );
     return set.series.map((labels) => labels.metricName);
   };
-  return { clock, requests, run, deleteGone, visible, samples };
+  return { clock, schema, requests, run, deleteGone, visible, samples };
 }
 
 async function interleave(seed: number, whole: boolean): Promise<{ visible: string[]; state: string }> {
@@ -192,6 +192,39 @@ test('a merge that has yet to write what is deleted meanwhile: without a lease i
     assert.deepEqual(await visible(), ['kept']);
     assert.equal(await samples(), 3);
   }
+});
+
+test('what a tenant sends after its deletion stays, also where it comes while that day is cleared', async () => {
+  const inner = new MemoryTableStore();
+  const reached = Promise.withResolvers<void>();
+  const letGo = Promise.withResolvers<void>();
+  const client: TableClient = {
+    write: (...args) => inner.write(...args),
+    query: (...args) => inner.query(...args),
+    async delete(table, keys, ...more) {
+      await inner.delete(table, keys, ...more);
+      if (!keys.some(({ hash }) => kindOf(hash) === 'g')) return;
+      reached.resolve();
+      await letGo.promise;
+    },
+    compareAndSet: (...args) => inner.compareAndSet(...args),
+    close: async () => {},
+  };
+  const { clock, schema, requests, run, visible } = await storeOf(inner, client, seededRandom(1));
+  clock.set(START + 22.5 * HOUR);
+  await requests.deleteTenant('t');
+  clock.set(START + 25 * HOUR);
+  const clearing = run();
+  await reached.promise;
+  // the last window, which is flushed late
+  const windowStartMs = START + 22 * HOUR;
+  const series = [seriesOf({ __name__: 'anew' }, [windowStartMs + HOUR], () => 1)];
+  const at = { placement: PLACEMENT_DEFAULT, slot: bucketSlot(1, 0), windowStartMs, windowMs: WINDOW };
+  await new ChunkStoreWriter(schema, Kernel.create(), { clock }).write([{ tenant: 't', ...at, series }]);
+  letGo.resolve();
+  assert.deepEqual((await clearing).failures, []);
+  assert.equal((await requests.tenantDeletion('t'))?.state, 'processed');
+  assert.deepEqual(await visible(), ['anew']);
 });
 
 test('a merge whose lease ran out while it read writes nothing', async () => {

@@ -271,7 +271,8 @@ export function compactorSuite(
     clock.set(clock.nowMs() + DAY_MS);
     await writer.write([...windows('a', START + 2 * DAY_MS)].slice(0, 1));
     await run({ sweep: 'force' });
-    assert.deepEqual(await daysWithRows(schema, 'a'), [2]);
+    // of the day on which it was deleted no group is left, only what would lead to those of afterwards
+    assert.deepEqual(await daysWithRows(schema, 'a'), [1, 2]);
     assert.deepEqual(await daysWithRows(schema, 'b'), [0]);
     assert.equal((await tombstones.tenantDeletion('a'))?.state, 'processed');
     assert.equal((await tombstones.tenantDeletion('b'))?.state, undefined);
