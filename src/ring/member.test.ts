@@ -101,6 +101,29 @@ test('a member that an operator elsewhere gives arcs again keeps them, unless it
   await world.end();
 });
 
+test('a member that drained and stays takes no writes of the versions that it said it refuses', async () => {
+  const world = await begun(5);
+  const { member } = world.nodes[1]!;
+  const active = numberOf(world)!;
+  assert.equal(member!.writeGate(active), undefined);
+  member!.drain();
+  await world.run(30_000);
+  // noted with what is owed by then: a word follows when the store has that
+  const noted = member!.refusedUpTo();
+  assert.equal(noted, active + 1);
+  member!.join();
+  await world.run(30_000);
+  const { newest, confirmed } = member!.current()!;
+  assert.deepEqual([member!.standing, confirmed], ['member', newest.number]);
+  assert.equal(member!.writeGate(confirmed), undefined);
+  assert.equal(member!.writeGate(active), `version ${active} of the ring is too old`);
+  assert.equal(member!.refusedUpTo(), noted);
+  member!.giveWord(noted);
+  await world.run(30_000);
+  assert.equal(world.followers[0]!.ring.current()!.words.get(member!.id), noted);
+  await world.end();
+});
+
 test('versions below the floor and rows of those that are gone are removed from the store', async () => {
   const world = await begun(5);
   const gone = world.nodes[4]!;

@@ -97,6 +97,8 @@ export class RingMember implements RingPeer {
   #wants: MemberRow['wants'];
   #complete = false;
   #lost = false;
+  /** The highest that `refusedUpTo` said; it never falls. */
+  #refused = 0;
   #wasIn = false;
   #wasDraining = false;
   /** Whether it drains, and wished itself to have arcs again: it may wish to drain once more before it has them. */
@@ -322,11 +324,16 @@ export class RingMember implements RingPeer {
     return this.#isIn(view) || this.#wants === 'leave' ? undefined : 'it is no member of the ring any more';
   }
 
-  /** Number of the newest version under which no write is taken any more; 0: none. All that came under it is in the log. */
+  /**
+   * Number of the newest version under which no write is taken any more; 0: none. All that came under it is in the log. It holds for good,
+   * also where a member that drained is asked to stay: whoever heard of it has noted what is owed by then, for a word.
+   */
   refusedUpTo(): number {
     const view = this.#book.current();
     if (view === undefined) return 0;
-    return this.#closed() === undefined ? this.#gate.oldNumber : view.newest.number;
+    const refused = this.#closed() === undefined ? this.#gate.oldNumber : view.newest.number;
+    this.#refused = Math.max(this.#refused, refused);
+    return this.#refused;
   }
 
   /**
