@@ -36,7 +36,7 @@ import { type HeldSummary, type KnownVersion, meet, type RingPeer } from '../../
 import { RingMember } from '../../ring/member.ts';
 import { newestMembers } from '../../ring/newest-members.ts';
 import { MemberPlaces, nameOfPlaces, PLACES_MAX } from '../../ring/places.ts';
-import { areOthersWell } from '../../ring/plan.ts';
+import { areOthersWell, floorOf } from '../../ring/plan.ts';
 import { decodeHandedRow, type MemberRow } from '../../ring/row.ts';
 import { decodeSettings, encodeSettings, type KeptSettings } from '../../ring/settings.ts';
 import type { RingView } from '../../ring/view.ts';
@@ -82,7 +82,10 @@ export interface ClusterNodeOptions {
 const ringMetrics = metricTable({
   version: gauge('ring_version', 'Newest version of the ring that is known here; 0: none.'),
   confirmed: gauge('ring_confirmed_version', 'Newest version that is known to count.'),
-  floor: gauge('ring_floor_version', 'Oldest version whose owners readers still ask.'),
+  floor: gauge(
+    'ring_floor_version',
+    'Oldest version whose owners readers still ask: the newest, once the store has all.',
+  ),
   members: gauge('ring_members', 'Members of the newest version.'),
   lacking: gauge('ring_arcs_without_quorum', 'Arcs of which fewer owners than a quorum can be reached from here.'),
   away: gauge('ring_members_away', 'Owners that cannot be reached from here.'),
@@ -152,6 +155,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   /** Newest version that others were met about at once. */
   #toldNumber = 0;
   #reach: { readonly view: RingView; readonly away: string; readonly reach: Reach } | undefined;
+  #floor: { readonly view: RingView; readonly number: number } | undefined;
   #refreshes: Timer | undefined;
   #rounds: Promise<void> = Promise.resolve();
 
@@ -459,7 +463,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     const view = this.current();
     this.#metrics.version.set(view?.newest.number ?? 0);
     this.#metrics.confirmed.set(view?.confirmed ?? 0);
-    this.#metrics.floor.set(view?.newest.floor ?? 0);
+    this.#metrics.floor.set(this.#floorOf(view));
     this.#metrics.members.set(view?.newest.members.length ?? 0);
     this.#metrics.lacking.set(this.reach?.lacking ?? view?.newest.arcs ?? 0);
     this.#metrics.away.set(this.reach?.away.length ?? 0);
@@ -491,6 +495,13 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     const told = [...this.#holds].filter(([id, { toldMs }]) => toldMs >= fromMs && isOwing(id)).map(([id]) => id);
     const own = this.member === undefined || this.member.wants === 'leave' ? [] : [this.member.id];
     return new Set([...(view?.newest.members ?? []).map(({ id }) => id), ...told, ...own]);
+  }
+
+  /** The oldest version that readers still ask. The newest carries that of its making, which lies below it for ever. */
+  #floorOf(view: RingView | undefined): number {
+    if (view === undefined) return 0;
+    if (this.#floor?.view !== view) this.#floor = { view, number: floorOf(view) };
+    return this.#floor.number;
   }
 
   /** Arcs of which a quorum can be reached from here; undefined: no version counts yet. */
