@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parse } from 'yaml';
 import { makeAlertmanagerMetrics } from '../../src/alertmanager/metrics.ts';
 import { composeApp } from '../../src/app/compose.ts';
 import { sections } from '../../src/app/config.ts';
@@ -13,15 +14,12 @@ import { processObserver } from '../../src/kit/service/process-observer.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { METRIC_NAME } from '../../src/model/labels.ts';
 import { parseExpr } from '../../src/promql/index.ts';
-import { selectorsOf } from '../../src/promql/parser/walk.ts';
+import type { Expr } from '../../src/promql/parser/ast.ts';
+import { childrenOf, selectorsOf } from '../../src/promql/parser/walk.ts';
 import { rulerMetrics } from '../../src/ruler/metrics.ts';
-import { readRuleFile } from '../../src/ruler/rule-file.ts';
+import { alerts, metricOf, panelExprs, SCRAPED } from '../harness/monitoring.ts';
 
 const root = join(import.meta.dirname, '../..');
-const files = join(root, 'deploy/helm/pallium/files');
-const alerts = readRuleFile(readFileSync(join(files, 'alerts.yaml'), 'utf8'));
-/** Labels that a scrape adds. */
-const SCRAPED = ['job', 'instance', 'le'];
 
 /** Names of labels by name of metric: all that a process of a cluster may show. */
 async function metricsOfCluster(): Promise<Map<string, readonly string[]>> {
@@ -51,17 +49,35 @@ async function metricsOfCluster(): Promise<Map<string, readonly string[]>> {
   return known;
 }
 
-/** Names and labels that an expression asks for and no process shows. */
+/** Names and labels that an expression asks for, or groups by, and no process shows. */
 function unknownIn(expr: string, known: ReadonlyMap<string, readonly string[]>): string[] {
-  return selectorsOf(parseExpr(expr)).flatMap((matchers) => {
-    const name = matchers.find((matcher) => matcher.name === METRIC_NAME)?.value ?? '';
-    const labels = known.get(name);
-    if (labels === undefined) return [name];
-    return matchers
-      .map((matcher) => matcher.name)
-      .filter((label) => label !== METRIC_NAME && !SCRAPED.includes(label) && !labels.includes(label))
-      .map((label) => `${name}{${label}}`);
-  });
+  const parsed = parseExpr(expr);
+  return [
+    ...selectorsOf(parsed).flatMap((matchers) => {
+      const name = metricOf(matchers);
+      if (!known.has(name)) return [name];
+      const labels = matchers.map((matcher) => matcher.name).filter((label) => label !== METRIC_NAME);
+      return unknownOf(labels, [name], known).map((label) => `${name}{${label}}`);
+    }),
+    ...unknownGroupings(parsed, known).map((label) => `by (${label})`),
+  ];
+}
+
+function unknownGroupings(expr: Expr, known: ReadonlyMap<string, readonly string[]>): string[] {
+  const below = childrenOf(expr).flatMap((child) => unknownGroupings(child, known));
+  if (expr.kind !== 'aggregate') return below;
+  return [...below, ...unknownOf(expr.grouping, selectorsOf(expr).map(metricOf), known)];
+}
+
+/** Labels that none of the metrics has. */
+function unknownOf(
+  labels: readonly string[],
+  metrics: readonly string[],
+  known: ReadonlyMap<string, readonly string[]>,
+): string[] {
+  return labels.filter(
+    (label) => !SCRAPED.includes(label) && !metrics.some((name) => known.get(name)?.includes(label)),
+  );
 }
 
 test('alerts for operators ask for metrics that there are, and have a paragraph each', async () => {
@@ -79,20 +95,32 @@ test('alerts for operators ask for metrics that there are, and have a paragraph 
     headings,
     rules.map(({ name }) => name),
   );
-  assert.deepEqual(unknownIn('pallium_nothing + pallium_build_info{nothing="1"}', known), [
+  assert.deepEqual(unknownIn('pallium_nothing + sum by (version, odd) (pallium_build_info{nothing="1"})', known), [
     'pallium_nothing',
     'pallium_build_info{nothing}',
+    'by (odd)',
   ]);
 });
 
 test('panels of the dashboard for operators ask for metrics that there are', async () => {
-  const { panels } = JSON.parse(readFileSync(join(files, 'dashboard.json'), 'utf8')) as {
-    panels: readonly { title: string; targets?: readonly { expr: string }[] }[];
+  const known = await metricsOfCluster();
+  const targets = panelExprs();
+  assert.ok(targets.length >= 20);
+  for (const { title, expr } of targets) assert.deepEqual(unknownIn(expr, known), [], title);
+});
+
+test('rules for a metrics adapter ask for metrics that there are', async () => {
+  const { rules } = parse(readFileSync(join(root, 'deploy/helm/pallium/files/adapter.yaml'), 'utf8')) as {
+    rules: Record<string, readonly { seriesQuery: string; metricsQuery: string }[]>;
   };
   const known = await metricsOfCluster();
-  const targets = panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })));
-  assert.ok(targets.length >= 20);
-  for (const { title, expr } of targets) {
-    assert.deepEqual(unknownIn(expr.replaceAll('$__rate_interval', '1m'), known), [], title);
+  for (const { seriesQuery, metricsQuery } of Object.values(rules).flat()) {
+    const names = seriesQuery.match(/pallium_\w+/g)!;
+    for (const name of names) {
+      assert.ok(known.has(name), name);
+      // as the adapter puts it together
+      const filled = { '<<.Series>>': name, '<<.LabelMatchers>>': 'namespace="metrics"', '<<.GroupBy>>': 'pod' };
+      parseExpr(Object.entries(filled).reduce((text, [mark, put]) => text.replaceAll(mark, put), metricsQuery));
+    }
   }
 });
