@@ -100,7 +100,7 @@ export class PartsBudget {
   #countPoints(count: number): void {
     this.#points += count;
     const { samplesMax, maxQueryResponseSize: limit } = this.#limits;
-    if (this.#points > samplesMax) throw queryErrors.queryTooManySamples({ limit: samplesMax });
+    if (this.#points > samplesMax) throw queryErrors.queryTooManySamples({ limit: samplesMax, points: this.#points });
     const bytes = this.#points * POINT_TEXT_BYTES;
     if (limit > 0 && bytes > limit) throw queryErrors.responseTooLarge({ bytes, limit });
   }

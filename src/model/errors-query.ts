@@ -46,8 +46,8 @@ export const queryErrors = catalogue({
     http: 422,
     promType: 'execution',
     retry: false,
-    text: (v: { limit: number; need?: number }) =>
-      `query processing would load too many samples into memory in query execution (more than ${v.limit}, querier.max-samples)${v.need === undefined ? '' : `: some ${v.need} by what the store has of it`}`,
+    text: ({ limit, need, points }: { limit: number; need?: number; points?: number }) =>
+      `query processing would load too many samples into memory in query execution (more than ${limit}, querier.max-samples)${need === undefined ? '' : `: some ${need} by what the store has of it`}${points === undefined ? '' : `: its answer has at least ${points}`}`,
   },
   queryRejected: {
     http: 422,

@@ -267,6 +267,24 @@ test('parts by time and their shards are under way at once up to max_query_paral
   }
 });
 
+test('what the parts of a query read is held against its limits by the front end, and told with limit and need', async () => {
+  const path = '/api/v1/query_range';
+  const params: ApiRequest['params'] = [['query', 'max(m)'], ['step', '3600'], ...days(3)];
+  for (const [limit, text] of [
+    [{ maxFetchedDataBytesPerQuery: 1 }, /reads at least \d+ bytes, more than 1 \(max_fetched_data_bytes_per_query\)/],
+    [
+      { maxFetchedChunkBytesPerQuery: 1 },
+      /reads at least \d+ bytes of chunks, more than 1 \(max_fetched_chunk_bytes_per_query\)/,
+    ],
+    [{ maxFetchedChunksPerQuery: 1 }, /reads at least \d+ chunks, more than 1 \(max_fetched_chunks_per_query\)/],
+  ] as const) {
+    // the querier knows nothing of them
+    const answer = await asked(stage.front, path, params, false, { ...limits, ...limit });
+    assert.equal(answer.status, 422);
+    assert.match(answer.text, text);
+  }
+});
+
 test('a querier that knows no look-ups is asked for all of the request', async () => {
   const { front, querier, jobs } = stage;
   isOfBefore = true;
