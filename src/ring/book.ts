@@ -82,7 +82,8 @@ export class RingBook implements RingPeer {
   }
 
   /**
-   * Takes a version where it follows on the newest: it is its child, or nobody keeps what lies between.
+   * Takes a version where it follows on the newest: it is its child, or nobody keeps what lies between. The first must not lie above the
+   * floor: owners of versions below it that are still asked would not be.
    * @param floor the floor of whoever offers it
    * @returns whether it is known now
    */
@@ -99,7 +100,7 @@ export class RingBook implements RingPeer {
       this.#changed();
       return true;
     }
-    if (newest !== undefined && !isChild(held, newest)) return false;
+    if (newest === undefined ? version.number > floor : !isChild(held, newest)) return false;
     this.#chain = [...this.#chain, held].filter(({ version: each }) => each.number >= version.floor);
     if (version.floor > 1) this.#counts = Math.max(this.#counts, version.floor);
     this.#changed();

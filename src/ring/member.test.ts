@@ -166,6 +166,29 @@ test('who starts learns that a version counts from any member, though the row of
   await world.end();
 });
 
+test('who starts beside a store that lacks a version takes none above it, until a member has put it back', async () => {
+  const world = await begun(3);
+  world.add();
+  world.add();
+  await world.run(30_000);
+  const { chain, hash } = world.followers[0]!.ring.current()!;
+  assert.deepEqual([chain.length, chain[2]?.floor], [3, 1]);
+  for (const lacking of ['lost', 'damaged']) {
+    const entries = new Map(world.kv.saved());
+    const key = `ring/version/${chain[2]!.parent}`;
+    const entry = entries.get(key)!;
+    if (lacking === 'lost') entries.delete(key);
+    else entries.set(key, { ...entry, value: entry.value.with(20, entry.value[20]! ^ 1) });
+    world.kv.restore(entries);
+    const late = world.follow();
+    await world.run(1000, 1000);
+    assert.equal(late.ring.current(), undefined, `${lacking}: owners under version 1 may have what nobody else has`);
+    await world.run(90_000);
+    assert.deepEqual([late.ring.current()?.hash, late.ring.current()?.chain.length], [hash, 3], lacking);
+  }
+  await world.end();
+});
+
 test('the word of one that left is put back where the store lost it', async () => {
   const world = await begun(5);
   const early = world.kv.saved();

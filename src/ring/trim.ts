@@ -1,4 +1,5 @@
 import type { KvClient } from '../kv/client.ts';
+import type { RingBook } from './book.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { RingReader } from './reader.ts';
 import { beatOf, rowKey, sizesKey, versionKey } from './row.ts';
@@ -10,12 +11,16 @@ const TRIMMED_MAX = 1024;
 export interface RingTrimOptions {
   readonly ownId: string;
   readonly kv: KvClient;
+  readonly book: RingBook;
   readonly reader: RingReader;
   readonly heartbeats: Heartbeats;
   readonly forgetMs: number;
 }
 
-/** Forgets rows that nobody asks for any more; the first member that lives takes them out of the store, with versions below the floor. */
+/**
+ * Forgets rows that nobody asks for any more. The first member that lives takes them out of the store, with versions below the floor, and
+ * puts back versions from the floor on that the store lacks or has damaged: nobody could start without them.
+ */
 export class RingTrim {
   readonly #options: RingTrimOptions;
 
@@ -31,6 +36,7 @@ export class RingTrim {
     if (heartbeats.firstOf(view.newest.members.map(({ id }) => id)) === ownId) {
       for (const id of gone) await this.#removeRow(id);
       await this.#removeVersions(view.chain[0]!.parent);
+      await this.#putVersionsBack();
     }
     for (const id of gone) {
       reader.forget(id);
@@ -58,6 +64,14 @@ export class RingTrim {
       hash = held.version.parent;
     }
     for (const hash of hashes.reverse()) await this.#remove(versionKey(hash));
+  }
+
+  async #putVersionsBack(): Promise<void> {
+    const { kv, reader, book } = this.#options;
+    for (const { hash, bytes } of book.chain) {
+      if ((await reader.version(hash)) !== undefined) continue;
+      await reader.call((signal) => kv.put(versionKey(hash), bytes, signal));
+    }
   }
 
   async #remove(key: string): Promise<void> {
