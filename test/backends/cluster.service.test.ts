@@ -202,6 +202,19 @@ else {
     assert.equal(last.status, 409);
     assert.match(last.text, /2 members would own arcs, and each arc has 3 owners/);
 
+    // told to end while it drains: it ends when it has left
+    const i5 = await cluster.start('i5', ['-target=ingester', '-ingester.drain-on-shutdown=true']);
+    await cluster.ready('i5');
+    for (let i = 0; i < 10; i++) await sender.send();
+    assert.equal((await i5.api().ask('/ingester/drain', { method: 'POST' })).status, 202);
+    assert.deepEqual(await i5.stop(), { code: 0, signal: null }, i5.logTail());
+    cluster.processes.delete('i5');
+    const { members } = JSON.parse((await cluster.of('i1').api().ask('/ring?format=json')).text) as {
+      members: { id: string; state: string }[];
+    };
+    assert.equal(members.find(({ id }) => id.startsWith('i5-'))?.state, 'left');
+    await checkAll([q1, q2], sender);
+
     await d1.kill();
     await q1.kill();
     await cluster.of('i1').kill();
