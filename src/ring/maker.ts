@@ -6,8 +6,8 @@ import { heldVersion, type RingBook } from './book.ts';
 import { lostBelow } from './confirmation.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { OwnRow } from './own-row.ts';
-import { type Change, changed, firstOwners } from './placement.ts';
-import { floorOf, memberOf, type NextParts, nextParts, sinceOf } from './plan.ts';
+import { type Change, firstOwners } from './placement.ts';
+import { changedParts, floorOf, memberOf, type NextParts, nextParts } from './plan.ts';
 import type { Offer, RingReader } from './reader.ts';
 import { encodeRow, NEWEST_KEY, secretKey, versionKey } from './row.ts';
 import type { Settling } from './settling.ts';
@@ -86,14 +86,14 @@ export class VersionMaker {
     return isMade;
   }
 
-  /** @throws errors.ringRaced, errors.ringSettling, and what `changed` throws */
+  /** @throws errors.ringRaced, errors.ringSettling, and what `changedParts` throws */
   async change(offer: Offer, change: Change, force: boolean): Promise<void> {
     const { book, clock, settling, reader } = this.#options;
     const view = book.current();
     if (view === undefined || !offer.isOwn) throw ringErrors.ringRaced({});
     const waiting = settling.waitsFor(reader.rows.values());
     if (waiting !== undefined && !force) throw ringErrors.ringSettling({ waiting });
-    const parts = changed(change, { since: sinceOf(view), force, nowMs: clock.nowMs() });
+    const parts = changedParts(view, change, force, clock.nowMs());
     if (!(await this.#make(view, offer, parts))) throw ringErrors.ringRaced({});
     if (force) settling.end();
   }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { areOthersWell } from './plan.ts';
+import { areOthersWell, changedParts } from './plan.ts';
 import type { MemberRow } from './row.ts';
-import { after, memberOf, membersOf, ringOf } from './test-ring.ts';
+import { after, childOf, memberOf, membersOf, ringOf } from './test-ring.ts';
 import type { RingVersion } from './version.ts';
 import { RingView } from './view.ts';
 
@@ -41,4 +41,19 @@ test('a dead member goes where those that held an arc with it left and the store
   add({ kind: 'remove', id: B }, { kind: 'remove', id: C });
   assert.ok(mayGo(chain, { [B]: 3, [C]: 4 }));
   assert.ok(!mayGo(chain, { [B]: 3 }), 'what C and it have alone');
+});
+
+test('by force one is given up that is no member any more, once, as long as readers may ask for what it held', () => {
+  const first = ringOf(membersOf(4, 0), 16, 3);
+  const second = after(first, { kind: 'remove', id: A });
+  const viewOf = (...chain: RingVersion[]) =>
+    new RingView({ chain, hash: '', confirmed: chain.at(-1)!.number, words: new Map(), wordMs: 0 });
+  const remove = { kind: 'remove', id: A } as const;
+  const unknown = /the ring has no member/;
+  assert.throws(() => changedParts(viewOf(first, second), remove, false, 7), unknown);
+  assert.deepEqual(changedParts(viewOf(first, second), remove, true, 7), { givenUp: [A], givenUpMs: 7 });
+  assert.throws(() => changedParts(viewOf(second), remove, true, 7), unknown, 'nobody asks for it any more');
+  const third = childOf(second, { givenUp: [A], givenUpMs: 7 });
+  assert.throws(() => changedParts(viewOf(first, second, third), remove, true, 8), unknown, 'it was given up');
+  assert.throws(() => changedParts(viewOf(first, second), { kind: 'drain', id: A }, true, 7), unknown);
 });

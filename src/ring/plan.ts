@@ -57,6 +57,21 @@ export function nextParts(input: PlanInput): NextParts | undefined {
   return isGain || floor > newest.floor + VERSIONS_KEPT ? { floor } : undefined;
 }
 
+/**
+ * Parts of the next version that differ from the newest where an operator changes it. By force, one that is no member any more is given up
+ * as a member is, as long as readers may ask for what it held.
+ * @throws what `changed` throws
+ */
+export function changedParts(view: RingView, change: Change, force: boolean, nowMs: number): NextParts {
+  const { chain, newest } = view;
+  const { id } = change.kind === 'join' ? change.member : change;
+  const last = chain.findLastIndex(({ members }) => members.some((each) => each.id === id));
+  const isPast =
+    last >= 0 && chain[last] !== newest && !chain.slice(last + 1).some((each) => each.givenUp.includes(id));
+  if (force && isPast && change.kind === 'remove') return { givenUp: [id], givenUpMs: nowMs };
+  return changed(change, { since: sinceOf(view), force, nowMs });
+}
+
 /** Whether series have the same owners under both. */
 function isSameRing(one: RingVersion, other: RingVersion): boolean {
   if (one.owners.length !== other.owners.length || !isSameSizes(one.tenants, other.tenants)) return false;

@@ -177,6 +177,10 @@ export const EDITED_RULES = {
       },
     ],
   },
+  'who was taken out can be given up': {
+    else: 'an operator can give up members of the newest version only',
+    edits: [{ file: 'ring/plan.ts', find: "if (force && isPast && change.kind === 'remove')", put: 'if (false)' }],
+  },
   'who was given up is told of': {
     else: 'an answer that rests on the word of an operator has no warning',
     edits: [

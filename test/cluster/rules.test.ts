@@ -41,6 +41,7 @@ const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'what is confirmed lies beside the log': 'all restart beside a key-value store that is empty',
   'the store is looked at under every placement': 'a tenant that outgrows its slot while a holder is away',
   'only what is missing is written': 'a tenant that outgrows its slot while a holder is away',
+  'who was taken out can be given up': 'a power cut after a folder that was lost',
   'who was given up is told of': 'an owner that is given up',
   'windows are told': 'a late sample that a power cut takes',
   'what rots is told for as far back as samples came': 'a late sample that rots',

@@ -408,6 +408,33 @@ export const SCRIPTS = {
       for (const tenant of TENANTS) await stage.asked('front-1', { tenant });
     },
   },
+  'a power cut after a folder that was lost': {
+    what: 'a member loses its folder and is replaced; then the machine of another that had arcs with it stops; an operator gives up the first',
+    nodes: growing(3),
+    async play(stage) {
+      await stage.begin();
+      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      for (const tenant of TENANTS) await stage.pushed('front-0', { tenant, series: 'first' });
+      const lost = stage.node(a).parts!.ring!.id;
+      stage.cluster.kill(stage.node(a));
+      stage.node(a).disk.wipe();
+      stage.cluster.start(stage.node(a));
+      const isReplaced = ({ members }: RingVersion) => !members.some(({ id }) => id === lost);
+      await stage.until(() => stage.counts('front-1', isReplaced), 'it is not replaced');
+      for (const tenant of TENANTS) await stage.pushed('front-0', { tenant });
+      await stage.run(10);
+      stage.cluster.crash(stage.node(b));
+      stage.cluster.start(stage.node(b));
+      await stage.run(20 * MINUTE);
+      // one counts, one has lost something, and nobody knows the way to the third
+      const answers = [];
+      for (const tenant of TENANTS) answers.push(await stage.ask('front-1', { tenant }));
+      if (!answers.some((each) => each instanceof Error)) throw new Error('nothing was lost');
+      stage.ring(c, (ring) => ring.change({ kind: 'remove', id: lost }, { force: true }));
+      await stage.run(MINUTE);
+      for (const tenant of TENANTS) await stage.asked('front-1', { tenant });
+    },
+  },
   'an owner that is given up': {
     what: 'one of two that have a sample dies, and an operator gives it up; a reader does not reach the other',
     nodes: growing(4),
