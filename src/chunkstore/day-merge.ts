@@ -11,7 +11,14 @@ import { Labels } from '../model/labels.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import { canonicalSeries } from './canonical-series.ts';
 import { groupName, hexOf } from './group-row.ts';
-import { type FoundGroup, type IndexReader, type ReadContext, standing, uncachedIndex } from './index-reader.ts';
+import {
+  type FoundGroup,
+  type IndexReader,
+  type ReadContext,
+  replacedBy,
+  standing,
+  uncachedIndex,
+} from './index-reader.ts';
 import { isMergedRange } from './keys.ts';
 import { allSlots, type Slot } from './placement.ts';
 import type { Schema } from './schema.ts';
@@ -43,6 +50,14 @@ export interface MergeResult {
   bytes: number;
   /** Slots that stay as they are because something of them is damaged: what, and why. */
   readonly damaged: string[];
+}
+
+interface MergedSlot {
+  readonly series: Iterable<GroupSeries>;
+  readonly replaces: readonly Uint8Array[];
+  /** Ids in hex. Without a late window that was deleted the merge is the same group as before that came, which another one replaces. */
+  readonly replacedBefore: ReadonlySet<string>;
+  readonly sources: number;
 }
 
 /**
@@ -151,7 +166,12 @@ export class DayMerger {
           try {
             const merged = await this.#slot(tenant, day, slot, removal, emptied, context);
             if (merged === undefined) continue;
-            yield { ...where, series: oneRun(merged.series), replaces: merged.replaces };
+            yield {
+              ...where,
+              series: oneRun(merged.series),
+              replaces: merged.replaces,
+              replacedBefore: merged.replacedBefore,
+            };
             result.sources += merged.sources;
           } catch (error) {
             if (!isDamage(error)) throw error;
@@ -170,7 +190,7 @@ export class DayMerger {
     { tombstones, keepFromMs }: MergeRemoval,
     emptied: FoundGroup[],
     context: ReadContext,
-  ): Promise<{ series: Iterable<GroupSeries>; replaces: Uint8Array[]; sources: number } | undefined> {
+  ): Promise<MergedSlot | undefined> {
     const all = await this.#index.allGroups(tenant, day, slot, context);
     const sources = standing(all);
     const dayEndMs = (day + 1) * DAY_MS;
@@ -181,7 +201,12 @@ export class DayMerger {
     const found = await this.#open(sources, touching, context);
     // Groups that were replaced before stay so, until the sweeper has come by.
     const replaces = all.map(({ id }) => Buffer.from(id, 'hex'));
-    return { series: this.#series(found, keepFromMs, () => emptied.push(...all)), replaces, sources: sources.length };
+    return {
+      series: this.#series(found, keepFromMs, () => emptied.push(...all)),
+      replaces,
+      replacedBefore: replacedBy(all),
+      sources: sources.length,
+    };
   }
 
   /** @param onNone called where no sample is left */

@@ -213,6 +213,14 @@ export class IndexReader {
     return rows.map((row) => foundGroup(period, table, row));
   }
 
+  /** Ids, in hex, that groups of a day and slot list as replaced, whether those have rows or not; read strongly and past the cache. */
+  async replaced(tenant: string, day: number, slot: Slot, context: ReadContext): Promise<Set<string>> {
+    const { period, table } = this.#schema.tableOf(day);
+    const hash = groupHash(tenant, day, slot);
+    const rows = await this.#read(period, { table, hash, prefix: mergedRange(), strong: true }, context);
+    return replacedBy(rows.map((row) => foundGroup(period, table, row)));
+  }
+
   /** Label names in the day's overview rows with their values; a name may have several entries. */
   labelOverview(tenant: string, day: number, context: ReadContext): Promise<LabelValues[]> {
     return this.#labelRows(tenant, day, '', context);
@@ -323,9 +331,14 @@ function foundGroup(period: StorePeriod, table: string, row: Row): FoundGroup {
   return { ...decodeGroupRow(row.range, row.value, name), period, table, key, name };
 }
 
+/** Ids in hex. */
+export function replacedBy(groups: readonly FoundGroup[]): Set<string> {
+  return new Set(groups.flatMap((group) => group.replaces));
+}
+
 /** The groups that no other one replaces. */
 export function standing(groups: readonly FoundGroup[]): FoundGroup[] {
-  const replaced = new Set(groups.flatMap((group) => group.replaces));
+  const replaced = replacedBy(groups);
   return groups.filter(({ id }) => !replaced.has(id));
 }
 

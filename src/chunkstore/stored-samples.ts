@@ -17,6 +17,7 @@ import { decodeGroupRow, encodeInlineRow, groupName, hexOf } from './group-row.t
 import { type FoundGroup, IndexReader, type ReadContext } from './index-reader.ts';
 import { groupHash, windowRange } from './keys.ts';
 import { type Placement, type Slot, slotOf } from './placement.ts';
+import { ReplacedGroups } from './replaced-groups.ts';
 import type { Schema } from './schema.ts';
 import { copySample, preferred, StoreSeriesSet } from './series-set.ts';
 import { LabelBlocks } from './store-matching.ts';
@@ -66,6 +67,7 @@ export class StoredSamples {
   #namesKept = 0;
   /** Whether rows count for nothing: all samples are read. */
   readonly readsBack: boolean;
+  readonly replaced: ReplacedGroups;
 
   /** @param decoder of a kernel that is another than the one that encodes */
   constructor(
@@ -83,6 +85,7 @@ export class StoredSamples {
     this.#schema = schema;
     this.#decoder = decoder;
     this.#context = backgroundContext(signal);
+    this.replaced = new ReplacedGroups(schema, options.clock, signal);
     this.#index = new IndexReader(schema, options.clock, {
       windowMs: options.windowMs,
       readsAtOnce: 4,
@@ -110,17 +113,19 @@ export class StoredSamples {
     return false;
   }
 
-  /** Groups of a slot that windows from this time were flushed as. Those with damaged rows are left out; bodies are not looked at. */
+  /** Groups of a slot that windows from this time were flushed as. Those with damaged rows, and those out of sight, are left out; bodies are not looked at. */
   async tallies(tenant: string, slot: Slot, windowStartMs: number): Promise<GroupTally[]> {
     const day = dayOf(windowStartMs);
     const { period, table } = this.#schema.tableOf(day);
     const query = { table, hash: groupHash(tenant, day, slot), prefix: windowRange(windowStartMs), strong: true };
     const found: GroupTally[] = [];
+    const replaced = await this.replaced.of(tenant, slot, windowStartMs);
     const names = new Set<string>();
     for await (const rows of period.tables.client.query(query, this.#context.signal)) {
       for (const { range, value } of rows) {
         try {
-          const { header } = decodeGroupRow(range, value, table);
+          const { id, header } = decodeGroupRow(range, value, table);
+          if (replaced.has(id)) continue;
           found.push({ digest: header.digest, samples: header.sampleCount });
           names.add(hexOf(range));
         } catch (error) {
@@ -146,7 +151,6 @@ export class StoredSamples {
     let opened: Promise<OpenSeries[]> | undefined;
     const openOwn = () => (opened ??= this.#openOwn(group));
     const found = await this.#overlapping(group, openOwn);
-    if (!this.readsBack && found.some(({ replaces }) => replaces.includes(hexOf(group.id)))) return [];
     if (found.length === 0) return 'whole';
     const own = await openOwn();
     const wanted = new Set(own.map(({ key }) => key));

@@ -1,5 +1,6 @@
 import xxhash from 'xxhash-wasm';
 import { type EncodedGroup, sortedByMetric } from '../chunk/group/encode.ts';
+import { withWindowMs } from '../chunk/group/header.ts';
 import { type GroupSeries, labelParts } from '../chunk/group/series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -14,6 +15,7 @@ import { contentId, groupHash, mergedRange, metadataHash, placementHash, windowR
 import { LeadingRows } from './leading-rows.ts';
 import { encodeMetadata } from './metadata-row.ts';
 import { decodePlacement, type Placement, type Slot } from './placement.ts';
+import { ReplacedGroups } from './replaced-groups.ts';
 import { OBJECT_BYTES_AIMED, type Schema, type StorePeriod, type TableOfPeriod } from './schema.ts';
 import { HashList, type SavedSeen, SeenRows } from './seen.ts';
 import { SlotEncoder } from './slot-encoder.ts';
@@ -36,6 +38,8 @@ export interface WriteGroup {
   readonly series: readonly GroupSeries[] | AsyncIterable<Iterable<GroupSeries>>;
   /** Present where this is what a day was merged into: the groups that it stands for from now on. */
   readonly replaces?: readonly Uint8Array[];
+  /** With `replaces`: ids in hex that groups of the slot list as replaced so far. */
+  readonly replacedBefore?: ReadonlySet<string>;
   /** Present where others may have written the same samples: asked first, and only what the store lacks is written. */
   readonly stored?: StoredSamples;
 }
@@ -229,6 +233,20 @@ interface Leading {
   counted: number;
 }
 
+/** A group with its id: that of its bytes, or where it is taken that of the same group with a window some ms longer. */
+function named(
+  encoded: EncodedGroup,
+  { windowMs }: WriteGroup,
+  taken: ReadonlySet<string>,
+): EncodedGroup & { readonly id: Uint8Array } {
+  let { header } = encoded;
+  for (let longerMs = 1; ; longerMs++) {
+    const id = contentId(header, encoded.body);
+    if (!taken.has(hexOf(id))) return { ...encoded, header, id };
+    header = withWindowMs(header, windowMs + longerMs);
+  }
+}
+
 /** One call of `write`. Objects are put as they fill up; then come the rows that lead to groups, and then the groups' rows. */
 class WriteRun {
   readonly #schema: Schema;
@@ -238,6 +256,7 @@ class WriteRun {
   readonly #options: Required<WriterOptions>;
   readonly #signal: AbortSignal | undefined;
   readonly #fence: (() => Promise<void>) | undefined;
+  readonly #replaced: ReplacedGroups;
   readonly #written: WrittenGroup[] = [];
   /** By table. */
   readonly #objects = new Map<string, OpenObject>();
@@ -267,6 +286,7 @@ class WriteRun {
     this.#options = options;
     this.#signal = signal;
     this.#fence = fence;
+    this.#replaced = new ReplacedGroups(schema, options.clock, signal);
   }
 
   async add(group: WriteGroup): Promise<void> {
@@ -277,9 +297,10 @@ class WriteRun {
     const { replaces } = group;
     const target = this.#begin(this.#encoder, group);
     const ids = new Set<string>();
+    const taken = await this.#takenOf(group);
     let last: EncodedGroup | undefined;
-    const place = async (encoded: EncodedGroup, replaces: readonly Uint8Array[] | undefined) => {
-      const id = contentId(encoded.header, encoded.body);
+    const place = async (made: EncodedGroup, replaces: readonly Uint8Array[] | undefined) => {
+      const { id, ...encoded } = named(made, group, taken);
       ids.add(hexOf(id));
       const others = replaces?.filter((each) => !ids.has(hexOf(each)));
       await this.#place(target, { ...encoded, group, id, replaces: others });
@@ -331,9 +352,10 @@ class WriteRun {
     let writes = false;
     // groups that are in other slots, by another placement, have no rows that lead to this one
     let isElsewhere = false;
-    const place = async (encoded: EncodedGroup) => {
+    const taken = await this.#takenOf(group);
+    const place = async (made: EncodedGroup) => {
+      const { id, ...encoded } = named(made, group, taken);
       const { header, body } = encoded;
-      const id = contentId(header, body);
       const owed = { tenant, placement, slot, windowStartMs, windowMs, id, header, body };
       if (await stored.has(owed)) return;
       isElsewhere = true;
@@ -350,9 +372,9 @@ class WriteRun {
         writes = true;
         const parts = labelParts(series.labels);
         this.#leadingOf(group, target).addLabels(parts);
-        for (const part of this.#partEncoder.add(series, parts)) await this.#placePart(target, group, part);
+        for (const part of this.#partEncoder.add(series, parts)) await this.#placePart(target, group, part, taken);
       }
-      for (const part of this.#partEncoder.finish()) await this.#placePart(target, group, part);
+      for (const part of this.#partEncoder.finish()) await this.#placePart(target, group, part, taken);
     };
     for await (const run of runsOf(group.series)) {
       for (const series of run) {
@@ -365,9 +387,19 @@ class WriteRun {
     if (!writes && !isElsewhere) found.confirm();
   }
 
-  #placePart(target: TableOfPeriod, group: WriteGroup, encoded: EncodedGroup): Promise<void> {
-    const id = contentId(encoded.header, encoded.body);
-    return this.#place(target, { ...encoded, group, id, replaces: undefined });
+  #placePart(
+    target: TableOfPeriod,
+    group: WriteGroup,
+    encoded: EncodedGroup,
+    taken: ReadonlySet<string>,
+  ): Promise<void> {
+    return this.#place(target, { ...named(encoded, group, taken), group, replaces: undefined });
+  }
+
+  /** Ids, in hex, that no group may have that is to be seen. */
+  async #takenOf({ tenant, slot, windowStartMs, replaces, replacedBefore, stored }: WriteGroup) {
+    if (replaces !== undefined) return replacedBefore ?? new Set<string>();
+    return (stored?.replaced ?? this.#replaced).of(tenant, slot, windowStartMs);
   }
 
   async end(): Promise<readonly WrittenGroup[]> {

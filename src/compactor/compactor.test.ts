@@ -3,10 +3,12 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
+import { GroupDecoder } from '../chunk/group/decode.ts';
 import type { GroupSeries } from '../chunk/group/series.ts';
 import { canonicalSeries } from '../chunkstore/canonical-series.ts';
 import { idOfRange, isMergedRange, kindOf, ROW_GROUP } from '../chunkstore/keys.ts';
 import { PLACEMENT_DEFAULT, slotOf } from '../chunkstore/placement.ts';
+import { StoredSamples } from '../chunkstore/stored-samples.ts';
 import { testContext } from '../chunkstore/test-series.ts';
 import { verify } from '../chunkstore/verify.ts';
 import type { WriteGroup } from '../chunkstore/writer.ts';
@@ -147,6 +149,61 @@ test('a request is kept as long as logs are accepted, and forgotten after a last
   assert.deepEqual(await tombstones.list('a'), []);
   assert.deepEqual(await counts(reader, 'a'), [MINUTES, MINUTES]);
   assert.equal(await samples(), 2 * MINUTES);
+});
+
+for (const [what, deleted, asks] of [
+  ['whole', LabelMatcher.of('__name__', '=', 'm'), false],
+  ['in part', LabelMatcher.of('k', '=', '1'), false],
+  ['whole', LabelMatcher.of('__name__', '=', 'm'), true],
+  ['in part', LabelMatcher.of('k', '=', '1'), true],
+] as const) {
+  const by = asks ? 'who looks at the store first' : 'who is alone';
+  test(`a window that was deleted ${what} and is sent again by ${by} is there, once its request is forgotten`, async () => {
+    const { writer, reader, schema, clock, run, tombstones } = memory();
+    await writer.write(windows('a', START));
+    clock.set(START + DAY_MS + 2 * HOUR);
+    await tombstones.create('a', [deleted], START, START + 2 * HOUR - 1);
+    for (const days of [1, 8, 1]) {
+      clock.set(clock.nowMs() + days * DAY_MS);
+      assert.deepEqual((await run({ sweep: 'force' })).failures, []);
+    }
+    assert.deepEqual(await tombstones.list('a'), []);
+    assert.equal((await counts(reader, 'a'))[1], MINUTES - 120);
+    const send = async () => {
+      const own = { windowMs: 2 * HOUR, clock };
+      const stored = asks ? { stored: new StoredSamples(schema, new GroupDecoder(kernels.read), own) } : {};
+      return writer.write([...windows('a', START)].slice(0, 1).map((group) => ({ ...group, ...stored })));
+    };
+    const whole = [MINUTES, MINUTES, MINUTES];
+    await send();
+    assert.deepEqual(await counts(reader, 'a'), whole);
+    // another holder
+    const again = await send();
+    if (asks) assert.deepEqual(again, []);
+    await run({ sweep: 'force' });
+    assert.deepEqual(await counts(reader, 'a'), whole);
+    const { problems, rows } = await verify(schema, kernels.read);
+    assert.deepEqual([problems, rows.g], [[], 2]);
+  });
+}
+
+test('a day from which a late series is deleted stays, although its merge is the one of before that came', async () => {
+  const { writer, reader, schema, clock, run, tombstones } = memory();
+  await writer.write([...windows('a', START)].slice(0, 2));
+  clock.set(START + DAY_MS + 2 * HOUR);
+  await run();
+  const [late] = [...windows('a', START, 4)];
+  await writer.write([{ ...late!, series: late!.series.slice(3) }]);
+  clock.set(clock.nowMs() + 7 * HOUR);
+  assert.equal((await run({ sweep: 'force' })).sources, 2);
+  assert.deepEqual(await counts(reader, 'a'), [240, 240, 240, 120]);
+  await tombstones.create('a', [LabelMatcher.of('k', '=', '3')], START, START + DAY_MS - 1);
+  clock.set(clock.nowMs() + DAY_MS);
+  assert.equal((await run()).deletes, 1);
+  assert.deepEqual(await counts(reader, 'a'), [240, 240, 240]);
+  await run({ sweep: 'force' });
+  assert.deepEqual(await counts(reader, 'a'), [240, 240, 240]);
+  assert.deepEqual((await verify(schema, kernels.read)).problems, []);
 });
 
 test('a tenant that was deleted is looked for once more, too', async () => {

@@ -114,7 +114,27 @@ export function encodeHeader(
     }
     ends[block.kind] = block.first + block.count;
   }
-  const raw = out.done();
+  return framed(out.done());
+}
+
+/** A header that differs in the length of the window, which nothing but the group's id depends on. */
+export function withWindowMs(header: Uint8Array, windowMs: number): Uint8Array {
+  const frame = new ByteReader(header);
+  frame.u8();
+  const rawBytes = frame.uvarint(HEADER_RAW_BYTES_MAX);
+  const storedBytes = frame.uvarint(header.length);
+  frame.u32();
+  const raw = inflate(frame.take(storedBytes), rawBytes);
+  const from = new ByteReader(raw);
+  const out = new ByteWriter();
+  out.varint(from.varint());
+  from.uvarint();
+  out.uvarint(windowMs);
+  out.bytes(raw.subarray(from.at));
+  return framed(out.done());
+}
+
+function framed(raw: Uint8Array): Uint8Array {
   const stored = compress(raw);
   const frame = new ByteWriter();
   frame.u8(GROUP_VERSION);
