@@ -30,8 +30,14 @@ interface Day {
   readonly acked: number;
 }
 
-/** @param restart restarts each ingester once, some hours apart */
-async function aDay(replicas: number, { restart = false } = {}): Promise<Day> {
+/** The store is away from the one to the other. */
+const AWAY_MS = [9 * HOUR, 15 * HOUR] as const;
+
+/**
+ * @param restart restarts each ingester once, some hours apart
+ * @param away has the store away for six hours
+ */
+async function aDay(replicas: number, { restart = false, away = false } = {}): Promise<Day> {
   const world = new World({ seed: 1 });
   const plans = fixedRingNodes({ ingesters: 3, zones: 3, replicas, fronts: 2, compactors: 0 });
   const cluster = new Cluster(world, plans);
@@ -47,6 +53,7 @@ async function aDay(replicas: number, { restart = false } = {}): Promise<Day> {
     else world.after(5_000, () => void send(tenant, series));
   };
   let scrapes = 0;
+  const sums = new Map(TENANTS.map((tenant) => [tenant, 0]));
   const random = world.random('values');
   const scrape = () => {
     if (world.atMs >= 24 * HOUR - MINUTE) return;
@@ -56,9 +63,14 @@ async function aDay(replicas: number, { restart = false } = {}): Promise<Day> {
     for (const tenant of TENANTS) {
       const pairsOf = (metric: string, instance: string) => ['__name__', metric, 'instance', instance];
       const all = METRICS.flatMap((metric) => INSTANCES.map((instance) => pairsOf(metric, instance)));
+      const values = all.map(() => Math.round(random() * 1e6));
+      sums.set(
+        tenant,
+        values.reduce((sum, value) => sum + value, sums.get(tenant)!),
+      );
       void send(
         tenant,
-        all.map((pairs) => ({ pairs, samples: [{ timeMs, value: Math.round(random() * 1e6) }] })),
+        all.map((pairs, i) => ({ pairs, samples: [{ timeMs, value: values[i]! }] })),
       );
     }
   };
@@ -71,8 +83,26 @@ async function aDay(replicas: number, { restart = false } = {}): Promise<Day> {
       });
     }
   }
-  await world.run(25 * HOUR);
+  if (away) {
+    const [fromMs, toMs] = AWAY_MS;
+    await world.run(fromMs - world.atMs);
+    cluster.store.faults.unavailable = 1;
+    const before = await sizeOf(cluster);
+    await world.run(toMs - world.atMs);
+    assert.deepEqual(await sizeOf(cluster), before);
+    // those of the last scrape may be under way
+    assert.ok(acked >= (scrapes - 1) * TENANTS.length, `${acked} of ${scrapes * TENANTS.length} writes were taken`);
+    cluster.store.faults.unavailable = 0;
+  }
+  await world.run(25 * HOUR - world.atMs);
   assert.equal(acked, scrapes * TENANTS.length);
+  const counts = scrapes * METRICS.length * INSTANCES.length;
+  for (const tenant of TENANTS) {
+    for (const front of cluster.fronts()) {
+      const found = await askAll(cluster, front, tenant);
+      assert.deepEqual(found, [counts, sums.get(tenant)], `samples of ${tenant} by ${front}, and their sum`);
+    }
+  }
   const flushed = await sizeOf(cluster);
   const process = new SimProcess(world, { name: 'compactor', skewMs: 0 }, 'compactor.1');
   let isMerged = false;
@@ -80,6 +110,24 @@ async function aDay(replicas: number, { restart = false } = {}): Promise<Day> {
   void run.then(() => (isMerged = true));
   assert.ok(await world.until(() => isMerged, 4 * HOUR));
   return { flushed, merged: await sizeOf(cluster), acked };
+}
+
+/** How many samples of a tenant a front finds, and the sum of their values. */
+async function askAll(cluster: Cluster, front: string, tenant: string): Promise<readonly number[]> {
+  const { world } = cluster;
+  const toMs = Math.floor(world.nowMs);
+  const found: number[] = [];
+  for (const what of ['count', 'sum']) {
+    let isAnswered = false;
+    const expr = METRICS.map((metric) => `sum(${what}_over_time(${metric}[26h]))`).join(' + ');
+    const answer = cluster.query(front, tenant, expr, toMs);
+    answer.catch(() => {}).finally(() => (isAnswered = true));
+    assert.ok(await world.until(() => isAnswered, 5 * MINUTE));
+    const { value } = await answer;
+    assert.ok(value.type === 'vector');
+    found.push(...value.values);
+  }
+  return found;
 }
 
 async function sizeOf({ store: { tables, objects } }: Cluster): Promise<Size> {
@@ -106,16 +154,21 @@ function assertAtMost(found: Size, times: Partial<Size>, of: Size, what: string)
   }
 }
 
-test('the store has one copy of a day that three hold, restarts or not', { timeout: 240_000 }, async (t) => {
+test('the store has one copy of a day that three hold, restarts and an outage of the store or not', {
+  timeout: 300_000,
+}, async (t) => {
   const one = await aDay(1);
   const quiet = await aDay(3);
   const restarted = await aDay(3, { restart: true });
+  const away = await aDay(3, { away: true });
   const told = (name: string, { flushed, merged }: Day) =>
     t.diagnostic(`${name}: ${JSON.stringify(flushed)}, merged ${JSON.stringify(merged)}`);
   told('one holder', one);
   told('three', quiet);
   told('three, each restarted once', restarted);
+  told('three, the store away for six hours', away);
   assertAtMost(quiet.flushed, { groups: 1.01, rows: 1.01, bytes: 1.01 }, one.flushed, 'a quiet day');
+  assertAtMost(away.flushed, { groups: 1.01, rows: 1.01, bytes: 1.01 }, one.flushed, 'a day without the store');
   assertAtMost(restarted.flushed, { rows: 1.15, bytes: 1.02 }, one.flushed, 'a day of restarts');
   // what is more are 16 bytes for each group more that a merged one replaces
   assertAtMost(restarted.merged, { rows: 1, bytes: 1.005 }, one.merged, 'a day of restarts, merged');
