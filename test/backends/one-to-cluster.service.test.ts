@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
+import { DAY_MS } from '../../src/lib/day.ts';
 import { Cluster, ONE_THREAD, QUICK_RING } from '../harness/cluster.ts';
 import { Pallium, tempFolder } from '../harness/pallium.ts';
 import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
@@ -10,8 +11,8 @@ import { tableServices } from './e2e-stores.ts';
 // A process with history in its data folder becomes three on a shared store, as docs/operating.md has it.
 
 const { port: storePort, flags: serviceFlags } = tableServices.find(({ name }) => name === 'dynamodb')!;
-const HOUR_MS = 3_600_000;
-const DAYS = 5;
+const DAYS = 31;
+const SAMPLES_A_DAY = 4;
 const SERIES = 10;
 
 async function write(server: Pallium, times: readonly number[]): Promise<void> {
@@ -38,14 +39,15 @@ async function found(server: Pallium): Promise<number[][]> {
 
 if (storePort === undefined) test('one process to a cluster: needs DYNAMODB_PORT', { skip: true });
 else {
-  test('a process with days of history becomes a cluster: history moves, its log is flushed, and there is no gap', async () => {
+  test('a process with a month of history becomes a cluster: history moves, its log is flushed, and there is no gap', async () => {
     const dataDir = tempFolder('one');
     const backup = tempFolder('backup');
     // a backup is restored under the same prefix
     const schema = ['-schema.object-store=none', `-schema.prefix=o${Date.now().toString(36)}_`];
     const store = [...serviceFlags(storePort!), ...schema];
     const nowMs = Date.now();
-    const times = Array.from({ length: DAYS * 24 }, (_, i) => nowMs - (DAYS * 24 - i) * HOUR_MS);
+    const count = DAYS * SAMPLES_A_DAY;
+    const times = Array.from({ length: count }, (_, i) => nowMs - ((count - i) * DAY_MS) / SAMPLES_A_DAY);
     try {
       const one = await Pallium.start({ dataDir, flags: schema });
       await write(one, times);
