@@ -22,7 +22,7 @@ export class Checker {
   readonly #balancer: Balancer;
   readonly #journal: Journal;
   readonly #random: () => number;
-  /** Whether a query that needs the store may be 503 now. */
+  /** Whether queries may be answered that the store is away. */
   isStoreAway = false;
   #isStopping = false;
   #runs: Promise<unknown> | undefined;
@@ -70,7 +70,7 @@ export class Checker {
     } catch (thrown) {
       const { message, cause } = thrown as Error;
       const why = `${what} by ${target.name}: ${message}${cause instanceof Error ? ` (${cause.message})` : ''}`;
-      if (message.startsWith('503 ') && (wasStoreAway || this.isStoreAway)) {
+      if ((wasStoreAway || this.isStoreAway) && isStoreAway(message)) {
         this.#journal.storeFailures++;
         return;
       }
@@ -149,6 +149,14 @@ export class Checker {
     };
     return { what: 'counts of all lanes', check };
   }
+}
+
+/**
+ * Whether an answer says that the store is away: none that a quorum or a ring lacks is excused by it. Every query needs the store, also
+ * one whose samples are all in heads: requests to delete are read with each, and never from a cache.
+ */
+export function isStoreAway(answer: string): boolean {
+  return /^503 .* failed after \d+ (try|tries): /s.test(answer);
 }
 
 function differences(what: string, got: string | undefined, want: number): string[] {

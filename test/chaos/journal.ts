@@ -1,3 +1,5 @@
+import type { Refusal, StoreOutage } from './refusal-verdict.ts';
+
 /** A fault that was made, from its beginning until it had ended. */
 export interface MadeFault {
   readonly what: string;
@@ -37,11 +39,16 @@ export class Journal {
   writes = 0;
   samples = 0;
   queries = 0;
-  /** Queries that needed the store and failed while it was away. */
+  /** Queries that were answered that the store is away, while it was. */
   storeFailures = 0;
-  longestRefusalMs = 0;
+  /** Writes that were answered with 429, of those that were sent again. */
+  throttled = 0;
+  readonly refusals: Refusal[] = [];
+  readonly storeOutages: StoreOutage[] = [];
   /** Samples that the store has at the end, as text; undefined: they were not counted. */
   stored: string | undefined;
+  /** Samples that Prometheus sent again or not at all, as text; undefined: none wrote. */
+  scraped: string | undefined;
   #wrongCount = 0;
 
   /** Says something that happened, with the time since the beginning. */
@@ -55,6 +62,19 @@ export class Journal {
     const fault: MadeFault = { what, single, startMs: Date.now(), endMs: undefined };
     this.faults.push(fault);
     return fault;
+  }
+
+  beganStoreOutage(what: string): MadeFault {
+    const fault = this.began(what, false);
+    this.storeOutages.push(fault);
+    return fault;
+  }
+
+  /** Begins with the first time that it was refused; each try moves its end. */
+  refused(startMs: number): Refusal {
+    const refusal: Refusal = { startMs, endMs: Date.now() };
+    this.refusals.push(refusal);
+    return refusal;
   }
 
   ended(fault: MadeFault): void {

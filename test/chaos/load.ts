@@ -3,6 +3,7 @@ import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
 import type { Journal } from './journal.ts';
 import { Lane } from './ledger.ts';
 import type { Balancer } from './processes.ts';
+import type { Refusal } from './refusal-verdict.ts';
 
 const STEP_MS = 1_000;
 const SERIES_OF_A_LANE = 100;
@@ -62,15 +63,13 @@ export class Load {
         ),
       })),
     ) as Uint8Array<ArrayBuffer>;
-    const startMs = performance.now();
+    const startMs = Date.now();
+    let refusal: Refusal | undefined;
     for (let pauseMs = PAUSE_MS.min; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS.max)) {
       const triedMs = Date.now();
       const failure = await this.#try(body);
-      const tookMs = performance.now() - startMs;
-      this.#journal.longestRefusalMs = Math.max(
-        this.#journal.longestRefusalMs,
-        failure === undefined && pauseMs === PAUSE_MS.min ? 0 : tookMs,
-      );
+      if (failure !== undefined) refusal ??= this.#journal.refused(startMs);
+      if (refusal !== undefined) refusal.endMs = Date.now();
       if (failure === undefined) break;
       this.#journal.failed('write', triedMs, failure);
       await sleep(pauseMs);
@@ -92,6 +91,7 @@ export class Load {
       });
       const text = await answer.text();
       if (answer.ok) return undefined;
+      if (answer.status === 429) this.#journal.throttled++;
       if (answer.status < 500 && answer.status !== 429) {
         this.#journal.wasWrong(`a write was refused for good by ${target.name}: ${answer.status} ${text}`);
       }

@@ -165,7 +165,7 @@ export class Outages {
 
   async #storeAway(forMs: number): Promise<void> {
     const { services, checker, journal } = this.#options;
-    const fault = journal.began(`the store is away for ${forMs / 1000} s`, false);
+    const fault = journal.beganStoreOutage(`the store is away for ${forMs / 1000} s`);
     checker.isStoreAway = true;
     services.takeStore();
     await sleep(forMs);

@@ -76,8 +76,19 @@ remote_write:
       for (const name of got.keys()) if (!want.has(name)) journal.wasWrong(`Prometheus has no ${name}`);
     });
     const count = [...want.values()].reduce((sum, values) => sum + values.length, 0);
+    journal.scraped = await this.#failedSamples();
     journal.say(`the cluster was compared with Prometheus: ${want.size} series, ${count} samples`);
     return count;
+  }
+
+  /** Samples that it had to send again, and those that it gave up, by its own metrics. */
+  async #failedSamples(): Promise<string> {
+    const { text } = await new ApiClient(this.#peer.url).ask('/metrics');
+    const sum = (name: string) => {
+      const found = text.matchAll(new RegExp(`^prometheus_remote_storage_samples_${name}_total\\{.*\\} (\\S+)`, 'gm'));
+      return [...found].reduce((total, [, value]) => total + Number(value), 0);
+    };
+    return `${sum('retried')} sent again, ${sum('failed')} refused for good, ${sum('dropped')} dropped`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,6 +8,7 @@ import { Network } from './network.ts';
 import { FULL_MINUTES, Outages } from './outages.ts';
 import { Balancer, MemberProcess, type ProcessPlan, startAll } from './processes.ts';
 import { RealPrometheus } from './prometheus.ts';
+import { refusalVerdict } from './refusal-verdict.ts';
 import { Services } from './services.ts';
 import { type ChaosSettings, readSettings, type Shape } from './settings.ts';
 import { Starvation } from './starvation.ts';
@@ -144,7 +145,7 @@ async function makeChaos(run: Run): Promise<void> {
 
 /** Prints what came of it. @returns whether all is as it must be */
 function report(settings: ChaosSettings, journal: Journal, starvation: Starvation): boolean {
-  const { failures, writes, samples, queries, longestRefusalMs, wrongCount } = journal;
+  const { failures, writes, samples, queries, wrongCount } = journal;
   const heals = journal.heals().map((heal) => {
     const { startMs } = heal.fault;
     return { ...heal, ...starvation.between(startMs, startMs + Math.max(heal.ms, settings.healMsMax)) };
@@ -152,19 +153,25 @@ function report(settings: ChaosSettings, journal: Journal, starvation: Starvatio
   const judgedMin = judgedHealsMin(settings);
   const isShort = judgedMin < HEALS_JUDGED_MIN;
   const { slowestMs, judged, leftOut, isWell: hasHealed } = healVerdict(heals, settings.healMsMax, judgedMin, isShort);
+  const refused = refusalVerdict(journal.refusals, journal.storeOutages, settings.refusalMsMax);
+  const whileAway =
+    refused.storeAwayMsMax === undefined
+      ? ''
+      : `; ${seconds(refused.storeAwayMs)} with the store away (at most ${seconds(refused.storeAwayMsMax)})`;
   const count = (of: string) => failures.filter(({ kind }) => kind === of).length;
   const rows: [what: string, value: string, isWell: boolean][] = [
     ['faults', `${journal.faults.length}`, true],
     ['samples acknowledged', `${samples} in ${writes} writes`, samples > 0],
-    ['writes retried', `${count('write')}`, true],
+    ['writes retried', `${count('write')}, ${journal.throttled} of them after 429`, true],
     ['queries', `${queries}`, queries > 0],
-    ['queries failed', `${count('query')}, and ${journal.storeFailures} while the store was away`, true],
+    ['queries failed', `${count('query')}, and ${journal.storeFailures} by the store while it was away`, true],
+    ['samples of Prometheus', journal.scraped ?? 'nothing', journal.scraped !== undefined || !settings.prometheus],
     ['in the store', journal.stored ?? 'not counted', journal.stored !== undefined],
     ['wrong', `${wrongCount}`, wrongCount === 0],
     [
       'longest refusal',
-      `${seconds(longestRefusalMs)} (at most ${seconds(settings.refusalMsMax)})`,
-      longestRefusalMs <= settings.refusalMsMax,
+      `${seconds(refused.longestMs)} (at most ${seconds(settings.refusalMsMax)})${whileAway}`,
+      refused.isWell,
     ],
     [
       'heals after one failure',
