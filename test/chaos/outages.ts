@@ -78,6 +78,9 @@ export class Outages {
       if (kind === 'kv' && !hasKv) continue;
       await make();
     }
+    // who is killed again and again may owe for longer than it is waited
+    this.#options.faults.mayEnd();
+    await this.#replaced();
   }
 
   /** Takes an ingester's folder away, once the ring has replaced the last that lost one and nothing that it held is owed. */
@@ -85,14 +88,15 @@ export class Outages {
     const { faults, journal } = this.#options;
     await this.#replaced();
     await this.#untouched([process]);
-    const id = (await this.#ring())?.members.find((member) => member.id.startsWith(`${process.name}-`))?.id;
+    const memberOf = async () => (await this.#ring())?.members.find(({ id }) => id.startsWith(`${process.name}-`));
+    const { id } = await until(`the ring has ${process.name}`, memberOf, { timeoutMs: UNTOUCHED_MS_MAX });
     await faults.touch(process, 'loses its folder', async () => {
       await process.kill();
       process.loseFolder();
       await process.start();
       await process.ready();
     });
-    this.#lost = id === undefined ? undefined : { id, owed: journal.began(`${id} is owed to the store`, false) };
+    this.#lost = { id, owed: journal.began(`${id} is owed to the store`, false) };
   }
 
   /**
