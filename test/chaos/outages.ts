@@ -53,7 +53,7 @@ export class Outages {
   }
 
   async run(): Promise<void> {
-    const { processes, kinds, hasKv, minutes, outageMs } = this.#options;
+    const { processes, kinds, minutes, outageMs } = this.#options;
     const lasts = (ms: number) => outageMs ?? ms * this.#scale;
     const ingesters = processes.filter(({ isIngester }) => isIngester);
     const isShort = minutes < FULL_MINUTES;
@@ -75,7 +75,6 @@ export class Outages {
     if (kinds.length === 0) await sleep(SINGLES_MS * this.#scale);
     for (const [kind, make] of all) {
       if (kinds.length > 0 && !kinds.includes(kind)) continue;
-      if (kind === 'kv' && !hasKv) continue;
       await make();
     }
     // who is killed again and again may owe for longer than it is waited
@@ -158,8 +157,9 @@ export class Outages {
   }
 
   async #kvAway(forMs: number): Promise<void> {
-    const { services, journal } = this.#options;
+    const { services, journal, hasKv } = this.#options;
     await this.#lostIsOut();
+    if (!hasKv) return this.#storeAway(forMs, true);
     const fault = journal.began(`the key-value store is away for ${forMs / 1000} s, and returns empty`, false);
     await services.takeKv();
     await sleep(forMs);
@@ -167,12 +167,19 @@ export class Outages {
     journal.ended(fault);
   }
 
-  async #storeAway(forMs: number): Promise<void> {
+  /** @param emptiesRing the ring lies in it, and is lost; samples are not */
+  async #storeAway(forMs: number, emptiesRing = false): Promise<void> {
     const { services, checker, journal } = this.#options;
-    const fault = journal.beganStoreOutage(`the store is away for ${forMs / 1000} s`);
+    const without = emptiesRing ? ', and returns without the ring' : '';
+    const fault = journal.beganStoreOutage(`the store is away for ${forMs / 1000} s${without}`);
     checker.isStoreAway = true;
     services.takeStore();
     await sleep(forMs);
+    if (emptiesRing) {
+      const rows = await services.emptyRing();
+      if (rows === 0) journal.wasWrong('the ring had no rows');
+      journal.say(`  ${rows} rows of the ring are gone`);
+    }
     services.returnStore();
     journal.ended(fault);
     // drivers wait before they try again

@@ -1,10 +1,31 @@
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { openStores } from '../backends/e2e-stores.ts';
 import { TcpProxy } from '../faults/tcp-proxy.ts';
 import { type Peer, startService } from '../harness/peers.ts';
 import { freePort } from '../harness/ports.ts';
 import type { ChaosSettings } from './settings.ts';
 
 const BUCKET = 'chaos';
+
+const TABLE_FLAGS = {
+  cassandra: (port: number) => [
+    '-schema.store=cassandra',
+    '-cassandra.addresses=127.0.0.1',
+    `-cassandra.port=${port}`,
+    '-cassandra.keyspace=chaos',
+    '-cassandra.replication-factor=1',
+    '-cassandra.max-retries=3',
+    '-cassandra.timeout=3s',
+  ],
+  dynamodb: (port: number) => [
+    '-schema.store=dynamodb',
+    `-dynamodb.endpoint=http://127.0.0.1:${port}`,
+    '-dynamodb.access-key-id=test',
+    '-dynamodb.secret-access-key=test',
+    '-dynamodb.max-retries=3',
+    '-dynamodb.timeout=3s',
+  ],
+};
 
 /** The database, the objects and the key-value store of a cluster, which can be away. */
 export class Services implements AsyncDisposable {
@@ -13,6 +34,8 @@ export class Services implements AsyncDisposable {
   readonly #proxies: TcpProxy[] = [];
   /** How a process reaches the stores of samples, and all of them. */
   readonly storeFlags: string[] = [];
+  /** The database past its proxy. */
+  #tableFlags: readonly string[] = [];
   readonly #ringFlags: string[] = [];
 
   get flags(): readonly string[] {
@@ -32,37 +55,19 @@ export class Services implements AsyncDisposable {
     throw (failed as PromiseRejectedResult).reason;
   }
 
-  async #start(name: string, env: Record<string, string> = {}): Promise<number> {
+  /** @returns its port, and that of the proxy before it */
+  async #start(name: string, env: Record<string, string> = {}): Promise<{ own: number; proxied: number }> {
     const peer = await startService(name, env);
     this.#peers.set(name, peer);
     const proxy = await TcpProxy.listen(peer.port);
     this.#proxies.push(proxy);
-    return proxy.port;
+    return { own: peer.port, proxied: proxy.port };
   }
 
   async #startTable({ store }: ChaosSettings): Promise<void> {
-    if (store === 'cassandra') {
-      const port = await this.#start('cassandra', { CASSANDRA_STORAGE_PORT: `${await freePort()}` });
-      this.storeFlags.push(
-        '-schema.store=cassandra',
-        '-cassandra.addresses=127.0.0.1',
-        `-cassandra.port=${port}`,
-        '-cassandra.keyspace=chaos',
-        '-cassandra.replication-factor=1',
-        '-cassandra.max-retries=3',
-        '-cassandra.timeout=3s',
-      );
-    } else {
-      const port = await this.#start('dynamodb');
-      this.storeFlags.push(
-        '-schema.store=dynamodb',
-        `-dynamodb.endpoint=http://127.0.0.1:${port}`,
-        '-dynamodb.access-key-id=test',
-        '-dynamodb.secret-access-key=test',
-        '-dynamodb.max-retries=3',
-        '-dynamodb.timeout=3s',
-      );
-    }
+    const { own, proxied } = await this.#start(store, { CASSANDRA_STORAGE_PORT: `${await freePort()}` });
+    this.storeFlags.push(...TABLE_FLAGS[store](proxied));
+    this.#tableFlags = [...TABLE_FLAGS[store](own), '-schema.object-store=none'];
   }
 
   async #startObjects({ objects }: ChaosSettings): Promise<void> {
@@ -70,7 +75,7 @@ export class Services implements AsyncDisposable {
       this.storeFlags.push('-schema.object-store=none');
       return;
     }
-    const endpoint = `http://127.0.0.1:${await this.#start(objects)}`;
+    const endpoint = `http://127.0.0.1:${(await this.#start(objects)).proxied}`;
     const credentials = { accessKeyId: 'test', secretAccessKey: 'testsecret' };
     const client = new S3Client({ region: 'us-east-1', endpoint, forcePathStyle: true, credentials });
     await client.send(new CreateBucketCommand({ Bucket: BUCKET }));
@@ -109,6 +114,29 @@ export class Services implements AsyncDisposable {
     for (const proxy of this.#proxies) {
       proxy.weather = { refuse: true };
       proxy.cutAll();
+    }
+  }
+
+  /**
+   * Takes away all keys of a ring that lies beside the index, also while nobody else reaches the database. Samples stay.
+   * @returns rows that it had
+   */
+  async emptyRing(): Promise<number> {
+    const opened = await openStores(this.#tableFlags);
+    try {
+      const { tables, tablePrefix } = opened.schema.periods[0]!;
+      const table = `${tablePrefix}ring`;
+      let removed = 0;
+      for await (const rows of tables.admin.scan(table)) {
+        await tables.client.delete(table, rows);
+        removed += rows.length;
+      }
+      for await (const rows of tables.admin.scan(table)) {
+        if (rows.length > 0) throw new Error(`${rows.length} rows of the ring are still there`);
+      }
+      return removed;
+    } finally {
+      await opened.close();
     }
   }
 
