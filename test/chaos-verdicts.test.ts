@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { storeErrors } from '../src/model/errors-store.ts';
 import { isStoreAway } from './chaos/checker.ts';
 import { type RefusalVerdict, refusalVerdict } from './chaos/refusal-verdict.ts';
+import { storedFault } from './chaos/stored.ts';
 
 test('writes that stop for an outage of the store are seen, however short it is', () => {
   const refusals = [{ startMs: 1_000, endMs: 6_000 }];
@@ -30,4 +31,11 @@ test('a query is excused by the store that is away, and by nobody else', () => {
   assert.equal(isStoreAway(answer(storeErrors.storeUnavailable({ ...call, tries: 1 }).message)), true);
   assert.equal(isStoreAway(answer('1 of 3 owners answered, 2 are wanted')), false);
   assert.equal(isStoreAway('422 failed after 4 tries: no'), false);
+});
+
+test('a store that lacks samples is seen, and one that has too many of them twice', () => {
+  assert.match(storedFault(99, 100, undefined)!, /99 samples of 100/);
+  assert.equal(storedFault(300, 100, undefined), undefined);
+  assert.equal(storedFault(110, 100, 0.1), undefined);
+  assert.match(storedFault(111, 100, 0.1)!, /11.0 % more than 100.*at most 10.0 %/);
 });

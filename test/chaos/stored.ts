@@ -12,10 +12,18 @@ export interface StoredOptions {
   readonly journal: Journal;
   /** Samples that must be there. */
   readonly samples: number;
+  /** Share of them that may be there twice; undefined: any, for members that are killed write what they wrote before. */
+  readonly twiceShareMax: number | undefined;
 }
 
 /** Has all that ingesters hold written to the store, and counts there what `pallium verify` finds: nothing may lack or be damaged. */
-export async function checkStore({ processes, services, journal, samples }: StoredOptions): Promise<void> {
+export async function checkStore({
+  processes,
+  services,
+  journal,
+  samples,
+  twiceShareMax,
+}: StoredOptions): Promise<void> {
   for (const process of processes.filter(({ isIngester }) => isIngester)) {
     await until(
       `${process.name} flushes`,
@@ -32,6 +40,18 @@ export async function checkStore({ processes, services, journal, samples }: Stor
   const { code, stdout, stderr } = await runTool(['verify', ...services.storeFlags]);
   const found = Number(/(\d+) samples$/m.exec(stdout)?.[1] ?? 0);
   if (code !== 0) journal.wasWrong(`verify ended with ${code}: ${stdout.slice(-1_000)}${stderr.slice(-1_000)}`);
-  if (found < samples) journal.wasWrong(`the store has ${found} samples of ${samples}`);
-  journal.stored = `${found} samples of ${samples}, ${((100 * found) / Math.max(1, samples) - 100).toFixed(1)} % more than that`;
+  const fault = storedFault(found, samples, twiceShareMax);
+  if (fault !== undefined) journal.wasWrong(fault);
+  journal.stored = `${found} samples of ${samples}, ${more(found, samples)} more than that`;
+}
+
+/** @returns what is wrong with so many samples in the store */
+export function storedFault(found: number, samples: number, twiceShareMax: number | undefined): string | undefined {
+  if (found < samples) return `the store has ${found} samples of ${samples}`;
+  if (twiceShareMax === undefined || found <= samples * (1 + twiceShareMax)) return undefined;
+  return `the store has ${more(found, samples)} more than ${samples} samples: at most ${(100 * twiceShareMax).toFixed(1)} % may be there twice`;
+}
+
+function more(found: number, samples: number): string {
+  return `${((100 * found) / Math.max(1, samples) - 100).toFixed(1)} %`;
 }
