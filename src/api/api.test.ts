@@ -225,6 +225,78 @@ test('tenants have limits on what a query reads, spans and answers', async () =>
   );
 });
 
+test('what is further back than a tenant may see is an empty answer, and what is longer is refused', async () => {
+  const limited = (limits: Partial<typeof DEFAULT_LIMITS>) => ({ limits: () => ({ ...DEFAULT_LIMITS, ...limits }) });
+  const near = limited({ maxQueryLookbackMs: 45_000 });
+  const nothing = { resultType: 'matrix', result: [] };
+  for (const [start, end] of [
+    [T - 200, T - 100],
+    // its only step within is after its end
+    [T - 50, T - 40],
+  ])
+    assert.deepEqual(await shown(`/api/v1/query_range?query=1&start=${start}&end=${end}&step=30`, near), nothing);
+  assert.deepEqual(await shown(`/api/v1/query?query=1&time=${T - 46}`, near), { resultType: 'vector', result: [] });
+  assert.deepEqual(await shown(`/api/v1/query?query=1&time=${T - 45}`, near), {
+    resultType: 'scalar',
+    result: [T - 45, '1'],
+  });
+  const { what } = (await shown(`/api/v1/query_explain?query=1&time=${T - 46}`, near)) as { what: string };
+  assert.match(what, /max_query_lookback/);
+  // only what may be seen is counted
+  const both = limited({ maxQueryLookbackMs: 45_000, maxQueryLengthMs: 50_000 });
+  const { resultType } = (await shown(`/api/v1/query_range?query=1&start=0&end=${T}&step=7d`, both)) as typeof nothing;
+  assert.equal(resultType, 'matrix');
+  const long = limited({ maxQueryLengthMs: 3_600_000 });
+  const refused = (text: string) => `422 execution: the query spans ${text} s, more than 3600 s (max_query_length)`;
+  const range = `start=${T - 3600}&end=${T}&step=60`;
+  for (const query of ['count_over_time(up[1h])', 'up', 'max_over_time(up[50m:1m])']) {
+    await shown(`/api/v1/query?query=${query}&time=${T}`, long);
+    const of = (await shown(`/api/v1/query_range?query=${query}&${range}`, long)) as typeof nothing;
+    assert.equal(of.resultType, 'matrix', query);
+  }
+  for (const query of ['count_over_time(up[400d])', 'sum(count_over_time(up[399d+1d]))']) {
+    assert.equal(
+      await shown(`/api/v1/query?query=${encodeURIComponent(query)}&time=${T}`, long),
+      refused('34559999.999'),
+    );
+    const asked = `/api/v1/query_range?query=${encodeURIComponent(query)}&${range}`;
+    assert.equal(await shown(asked, long), refused('34559999.999'));
+  }
+  assert.match(String(await shown(`/api/v1/query?query=max_over_time(up[1h:1m])&time=${T}`, long)), /max_query_length/);
+
+  const asked: number[] = [];
+  const exemplars: TestParts['exemplars'] = {
+    async exemplars(_, { startMs }) {
+      asked.push(startMs);
+      return [];
+    },
+  };
+  assert.deepEqual(await shown(`/api/v1/query_exemplars?query=up&end=${T - 46}`, { ...near, exemplars }), []);
+  assert.deepEqual(await shown('/api/v1/query_exemplars?query=up', { ...near, exemplars }), []);
+  assert.deepEqual(asked, [T * 1000 - 45_000]);
+
+  const read = async (more: Partial<typeof DEFAULT_LIMITS>, takesChunks: boolean) => {
+    const query = new BinaryWriter().tag(1, WireType.LengthDelimited).fork();
+    query.tag(2, WireType.Varint).int64(T * 1000);
+    query.tag(3, WireType.LengthDelimited).fork();
+    query.tag(2, WireType.LengthDelimited).string('job').tag(3, WireType.LengthDelimited).string('b').join().join();
+    const body = deflateSnappy(Uint8Array.of(...query.finish(), ...(takesChunks ? [16, 1] : [])));
+    const request = { tenant: 't', method: 'POST', path: '/api/v1/read', params: [], body };
+    const answer = await new PromApi(testSources(DATA, limited(more))).handle(request, new AbortController().signal);
+    return `${answer.status} ${answer.status === 200 ? '' : new TextDecoder().decode(answer.body).trim()}`;
+  };
+  for (const takesChunks of [false, true]) {
+    const tooLong = await read({ maxQueryLengthMs: 3_600_000 }, takesChunks);
+    assert.equal(tooLong, `422 the query spans ${T} s, more than 3600 s (max_query_length)`);
+    assert.equal(await read({ maxQueryLengthMs: 3_600_000, maxQueryLookbackMs: 1_800_000 }, takesChunks), '200 ');
+    assert.match(
+      await read({ maxQueryResponseSize: 10 }, takesChunks),
+      /^422 .*more than 10 \(max_query_response_size\)$/,
+    );
+    assert.equal(await read({ maxQueryResponseSize: 1000 }, takesChunks), '200 ');
+  }
+});
+
 const notAsked = () => Promise.reject(new Error('not asked'));
 
 test('time runs out, callers leave, engines fail', async () => {

@@ -1,4 +1,5 @@
 import type { ApiResponse } from '../contract/api.ts';
+import { oldestOf } from '../limits/allowed-past.ts';
 import type { Expr } from '../promql/parser/ast.ts';
 import { ParseError, parseExpr } from '../promql/parser/parser.ts';
 import { selectorsOf } from '../promql/parser/walk.ts';
@@ -18,12 +19,11 @@ export async function exemplars(call: Call): Promise<ApiResponse> {
   const end = params.timeOr('end', MAX_TIME);
   if (isBefore(end, start)) throw ApiError.badData('end timestamp must not be before start timestamp');
   const matchers = selectorsOf(parsed(call));
+  const startMs = Math.max(storageMs(start), oldestOf(limits, sources.clock.nowMs()));
+  const endMs = storageMs(end);
   if (matchers.length === 0) return nothing();
-  const found = await sources.exemplars.exemplars(
-    request.tenant,
-    { matchers, startMs: storageMs(start), endMs: storageMs(end) },
-    lookupContext(call),
-  );
+  if (startMs > endMs) return success(limits, {}, (out) => out.raw('[]'));
+  const found = await sources.exemplars.exemplars(request.tenant, { matchers, startMs, endMs }, lookupContext(call));
   return success(limits, {}, (out) => {
     out.raw('[');
     for (const [i, { labels, exemplars: ofSeries }] of found.entries()) {

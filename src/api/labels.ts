@@ -1,4 +1,5 @@
 import type { ApiResponse } from '../contract/api.ts';
+import { oldestOf } from '../limits/allowed-past.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { Labels } from '../model/labels.ts';
 import type { LabelAnswer, LabelRequest } from '../storage/queryable.ts';
@@ -111,9 +112,8 @@ export function timesOf({ params, limits, sources }: Call): { startMs: number; e
   const startMs = storageMs(params.timeOr('start', MIN_TIME));
   const endMs = storageMs(params.timeOr('end', MAX_TIME));
   const nowMs = sources.clock.nowMs();
-  const { maxQueryLookbackMs, creationGracePeriodMs } = limits;
-  const oldestMs = maxQueryLookbackMs === 0 ? 0 : nowMs - maxQueryLookbackMs;
-  const newestMs = nowMs + Math.max(creationGracePeriodMs, AHEAD_MS);
+  const oldestMs = Math.max(0, oldestOf(limits, nowMs));
+  const newestMs = nowMs + Math.max(limits.creationGracePeriodMs, AHEAD_MS);
   return { startMs: Math.max(startMs, oldestMs), endMs: Math.min(endMs, newestMs) };
 }
 

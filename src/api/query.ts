@@ -1,9 +1,10 @@
 import type { ApiResponse } from '../contract/api.ts';
 import type { QueryResult, QueryRunContext, QueryRunner, QueryStatistics, QueryValue } from '../contract/query.ts';
+import { checkLength, oldestOf } from '../limits/allowed-past.ts';
 import { AppError } from '../model/errors.ts';
-import { queryErrors } from '../model/errors-query.ts';
 import { quoteGoCut } from '../model/labels.ts';
 import { formatF } from '../promql/format.ts';
+import { NO_STATISTICS } from '../promql/no-statistics.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
 import { formatTimestamp } from '../wire/timestamp-text.ts';
 import { type Streamable, success, successInTurns, TRUNCATED } from './answer.ts';
@@ -45,8 +46,13 @@ interface Ran {
 async function runInstant(call: Call, explain: boolean): Promise<Ran> {
   const { params, sources } = call;
   const limit = params.limit();
-  const time = params.timeOr('time', timeOfMs(sources.clock.nowMs()));
-  const request = { ...commonOf(call, explain), timeMs: engineMs(time) };
+  const nowMs = sources.clock.nowMs();
+  const request = { ...commonOf(call, explain), timeMs: engineMs(params.timeOr('time', timeOfMs(nowMs))) };
+  if (request.timeMs < oldestOf(call.limits, nowMs)) {
+    const none = new Float64Array(0);
+    const { timeMs } = request;
+    return { limit, result: nothingOf({ type: 'vector', timeMs, pairs: [], values: none, histograms: undefined }) };
+  }
   return {
     limit,
     result: await evaluated(call, (queries, context) => queries.instant(call.request.tenant, request, context)),
@@ -74,22 +80,25 @@ async function runRange(call: Call, explain: boolean): Promise<Ran> {
   const stepMs = Number(stepNanos / 1_000_000n);
   if (stepMs < 1) throw ApiError.invalidParam('step', 'query resolution step widths below 1ms are not accepted');
   const common = commonOf(call, explain);
-  const { maxQueryLengthMs, maxQueryLookbackMs } = call.limits;
   const endMs = engineMs(end);
   let startMs = engineMs(start);
-  if (maxQueryLengthMs > 0 && endMs - startMs > maxQueryLengthMs) {
-    throw queryErrors.queryTooLong({ lengthMs: endMs - startMs, limitMs: maxQueryLengthMs });
-  }
-  if (maxQueryLookbackMs > 0) {
-    // by whole steps, so that the points stay where they would be
-    const tooEarlyMs = sources.clock.nowMs() - maxQueryLookbackMs - startMs;
-    if (tooEarlyMs > 0) startMs = Math.min(endMs, startMs + Math.ceil(tooEarlyMs / stepMs) * stepMs);
-  }
+  // by whole steps, so that the points stay where they would be
+  const tooEarlyMs = oldestOf(call.limits, sources.clock.nowMs()) - startMs;
+  if (tooEarlyMs > 0) startMs += Math.ceil(tooEarlyMs / stepMs) * stepMs;
+  if (startMs > endMs) return { limit, result: nothingOf({ type: 'matrix', series: [] }) };
+  checkLength(call.limits, endMs - startMs);
   const request = { ...common, startMs, endMs, stepMs };
   return {
     limit,
     result: await evaluated(call, (queries, context) => queries.range(call.request.tenant, request, context)),
   };
+}
+
+/** The answer of a query all of whose steps are before what may be read. */
+function nothingOf(value: QueryValue): QueryResult {
+  const what = 'limits: nothing, all of it is further back than max_query_lookback';
+  const explanation = { what, steps: 0, series: 0, points: 0, ms: 0, children: [] };
+  return { value, warnings: [], infos: [], statistics: NO_STATISTICS, explanation };
 }
 
 /** Parameters that instant and range requests share. */

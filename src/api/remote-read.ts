@@ -1,6 +1,7 @@
 import type { ApiResponse } from '../contract/api.ts';
 import { failureOf } from '../kit/http/failure.ts';
 import { inTurns } from '../lib/turns.ts';
+import { checkLength, oldestOf } from '../limits/allowed-past.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import type { Labels } from '../model/labels.ts';
 import { checkSelectors, SelectorSize } from '../promql/plan/size.ts';
@@ -31,7 +32,7 @@ const BYTES_PER_SAMPLE = 16;
 export async function remoteRead(call: Call): Promise<ApiResponse> {
   try {
     const body = inflateReadRequest(call.request.body ?? new Uint8Array(0));
-    const { queries, takesChunks } = checked(await inTurns(decodingReadRequest(body), turnsOf(call)));
+    const { queries, takesChunks } = checked(call, await inTurns(decodingReadRequest(body), turnsOf(call)));
     return takesChunks ? await streamed(call, queries) : await sampled(call, queries);
   } catch (thrown) {
     call.signal.throwIfAborted();
@@ -46,11 +47,21 @@ export function inflateReadRequest(body: Uint8Array): Uint8Array {
 }
 
 /** @throws AppError */
-function checked(request: ReadRequest): ReadRequest {
+function checked({ limits, sources }: Call, request: ReadRequest): ReadRequest {
   const size = new SelectorSize();
   checkSelectors(request.queries.length);
-  for (const { matchers } of request.queries) size.add(matchers);
+  const oldestMs = oldestOf(limits, sources.clock.nowMs());
+  for (const { matchers, startMs, endMs } of request.queries) {
+    size.add(matchers);
+    checkLength(limits, endMs - Math.max(startMs, oldestMs));
+  }
   return request;
+}
+
+/** @throws responseTooLarge */
+function checkResponse({ limits }: Call, bytes: number): void {
+  const limit = limits.maxQueryResponseSize;
+  if (limit > 0 && bytes > limit) throw queryErrors.responseTooLarge({ bytes, limit });
 }
 
 async function sampled(call: Call, queries: readonly ReadQuery[]): Promise<ApiResponse> {
@@ -66,11 +77,13 @@ async function sampled(call: Call, queries: readonly ReadQuery[]): Promise<ApiRe
       throw queryErrors.readAnswerTooLarge({ queries: queries.length, limitBytes: MANY_QUERIES_BYTES_MAX });
     }
   }
+  const answer = out.finish();
+  checkResponse(call, answer.length);
   return {
     status: 200,
     contentType: 'application/x-protobuf',
     headers: { 'content-encoding': 'snappy' },
-    body: deflateSnappy(out.finish()),
+    body: deflateSnappy(answer),
   };
 }
 
@@ -94,10 +107,13 @@ async function* frameParts(call: Call, queries: readonly ReadQuery[]): AsyncGene
   const context = lookupContext(call);
   let frames: Uint8Array[] = [];
   let bytes = 0;
+  let bytesAll = 0;
   for await (const [query, labels, samples] of eachSeries(call, queries, context)) {
     const frame = encodeReadFrame(query, labels, samples);
     frames.push(frame);
     bytes += frame.length;
+    bytesAll += frame.length;
+    checkResponse(call, bytesAll);
     context.budget.addMemory(frame.length);
     if (bytes < PART_BYTES) continue;
     yield Buffer.concat(frames);

@@ -1,7 +1,7 @@
 import type { ApiResponse } from '../contract/api.ts';
 import type { PreviewedAlert, PreviewedRule } from '../contract/rules.ts';
 import { formatExponent } from '../lib/go-float.ts';
-import { queryErrors } from '../model/errors-query.ts';
+import { checkLength, oldestOf } from '../limits/allowed-past.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
 import { successInTurns } from './answer.ts';
 import type { Call } from './call.ts';
@@ -19,13 +19,9 @@ export async function rulePreview(call: Call): Promise<ApiResponse> {
   const start = params.time('start');
   const end = params.time('end');
   if (isBefore(end, start)) throw ApiError.invalidParam('end', 'end timestamp must not be before start time');
-  const { maxQueryLengthMs, maxQueryLookbackMs } = limits;
   const endMs = engineMs(end);
-  let startMs = engineMs(start);
-  if (maxQueryLengthMs > 0 && endMs - startMs > maxQueryLengthMs) {
-    throw queryErrors.queryTooLong({ lengthMs: endMs - startMs, limitMs: maxQueryLengthMs });
-  }
-  if (maxQueryLookbackMs > 0) startMs = Math.max(startMs, sources.clock.nowMs() - maxQueryLookbackMs);
+  const startMs = Math.max(engineMs(start), oldestOf(limits, sources.clock.nowMs()));
+  checkLength(limits, endMs - startMs);
   const isCutToFit = params.get('fit') === 'true';
   const continues = params.get('continue') === 'true';
   const range = { startMs, endMs, isCutToFit, continues };

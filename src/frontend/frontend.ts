@@ -60,6 +60,8 @@ export interface FrontendOptions {
   readonly retriesMax: number;
   /** Counts memory that a query's answers take until they are put together; `close` gives it back. */
   readonly memory: () => PartsMemory;
+  /** Windows that are longer are not cut: whoever evaluates refuses them. Absent: any are. */
+  readonly windowMsMax?: number;
   /** Points of all parts together. */
   readonly samplesMax: number;
   /** Sizes and limits of queries of several parts; absent: they are not known before. */
@@ -103,7 +105,7 @@ export class Frontend implements QueryRunner {
   }
 
   async instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult> {
-    const { querier, splitIntervalMs, rules, clock } = this.#options;
+    const { querier, splitIntervalMs, rules, clock, windowMsMax = Number.POSITIVE_INFINITY } = this.#options;
     const isPlain =
       request.allowPartial !== true &&
       !isCounted(request) &&
@@ -117,7 +119,8 @@ export class Frontend implements QueryRunner {
     const expr = await this.#parse(request.expr, pacer);
     // what cannot be read is told by who evaluates
     if (expr === undefined) return querier.instant(tenant, request, context);
-    const cut = mayBeCut ? cutWindows(expr, request.expr, splitIntervalMs) : undefined;
+    const found = mayBeCut ? cutWindows(expr, request.expr, splitIntervalMs) : undefined;
+    const cut = found?.windows.every(({ matrix }) => matrix.rangeMs <= windowMsMax) ? found : undefined;
     const steps = { ...request, startMs: request.timeMs, endMs: request.timeMs, stepMs: 1 };
     if (cut === undefined && !needsMuch(expr, steps)) return querier.instant(tenant, request, context);
     return this.#inTime(request, context, async (inTime) => {

@@ -230,6 +230,13 @@ test('windows are left whole where series are limited: pieces do not tell which 
   assert.deepEqual(pieces, [`whole ${REQUEST.expr}`]);
 });
 
+test('windows that are longer than a query may be are left to who refuses them', async () => {
+  const whole = await counting(TWO, { options: { windowMsMax: 5 * DAY_MS - 1 } }).ask();
+  assert.deepEqual(whole.pieces, [`whole ${REQUEST.expr}`]);
+  const cut = await counting(TWO, { options: { windowMsMax: 5 * DAY_MS } }).ask();
+  assert.equal(cut.parts, 6);
+});
+
 test('points of pieces are held until they are put together, also those from the cache', async () => {
   const { ask, memory } = counting(TWO);
   const seriesBytes = SERIES_BYTES + POINT_BYTES;

@@ -1,7 +1,7 @@
 import type { Cache } from '../cache/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Turns } from '../lib/turns.ts';
-import type { JoinedLimits } from '../limits/query-limits.ts';
+import { type JoinedLimits, smallestLimit } from '../limits/query-limits.ts';
 import { coverageOf, type Piece } from './coverage.ts';
 import { cutSteps, decodeExtents, type Extent, encodeExtents, LabelLists } from './extents.ts';
 import { type Grid, isNoted, joinSteps } from './merge-steps.ts';
@@ -29,7 +29,7 @@ export interface ResultsCacheOptions {
 export interface CacheLimits {
   /** Steps that see younger samples are not cached; infinite: none are. */
   readonly ageMs: number;
-  /** Samples older than this are gone; 0: they are kept for ever. */
+  /** Samples older than this are gone, or not seen; 0: they are kept for ever. */
   readonly retentionMs: number;
   /** 0: as long as the cache keeps them. */
   readonly ttlMs: number;
@@ -43,7 +43,7 @@ export function cacheLimitsOf(limits: JoinedLimits, usualAgeMs: number): CacheLi
   const ageMs = Math.max(maxCacheFreshnessMs, outOfOrderTimeWindowMs + usualAgeMs);
   return {
     ageMs: isAllSeen ? ageMs : Number.POSITIVE_INFINITY,
-    retentionMs: retentionsMs[0] ?? 0,
+    retentionMs: smallestLimit([retentionsMs[0] ?? 0, limits.maxQueryLookbackMs]),
     ttlMs: resultsCacheTtlMs,
   };
 }

@@ -1,6 +1,6 @@
 import type { InstantRequest, QueryResult, QueryRunner, QueryStatistics, RangeRequest } from '../contract/query.ts';
 import type { ManualClock } from '../lib/manual-clock.ts';
-import { NO_STATISTICS } from './part-missing.ts';
+import { NO_STATISTICS } from '../promql/no-statistics.ts';
 
 const SIGNAL = new AbortController().signal;
 

@@ -223,12 +223,12 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
   maxQueryLookbackMs: duration({
     default: '0',
     flag: 'querier.max-query-lookback',
-    help: 'How far back a query sees; earlier data are left out. 0: no limit.',
+    help: 'How far back queries of all kinds see, windows and look-ups of labels, too: earlier data are left out, and what asks for nothing else has an empty answer. 0: no limit.',
   }),
   maxQueryLengthMs: duration({
     default: '0',
     flag: 'store.max-query-length',
-    help: 'Time between start and end of a query. 0: no limit.',
+    help: 'Longest time between start and end of a query, of what may be seen, and longest window. Look-ups of labels have no limit. 0: no limit.',
   }),
   maxQueryParallelism: count({
     default: 14,

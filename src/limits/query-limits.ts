@@ -50,7 +50,7 @@ export function joinedLimits(name: string, limitsOf: (tenant: string) => TenantL
 }
 
 function joined(all: readonly TenantLimits[]): JoinedLimits {
-  const smallest = Object.fromEntries(SMALLEST.map((key) => [key, smallestOf(all.map((limits) => limits[key]))]));
+  const smallest = Object.fromEntries(SMALLEST.map((key) => [key, smallestLimit(all.map((limits) => limits[key]))]));
   const largest = Object.fromEntries(LARGEST.map((key) => [key, Math.max(...all.map((limits) => limits[key]))]));
   const each = Object.fromEntries(EACH.map((key) => [key, all.every((limits) => limits[key])]));
   const within = all.map(({ queryIngestersWithinMs }) => queryIngestersWithinMs);
@@ -64,7 +64,8 @@ function joined(all: readonly TenantLimits[]): JoinedLimits {
   };
 }
 
-function smallestOf(limits: readonly number[]): number {
+/** The smallest of some limits, of which 0 is none. */
+export function smallestLimit(limits: readonly number[]): number {
   const set = limits.filter((limit) => limit > 0);
   return set.length === 0 ? 0 : Math.min(...set);
 }

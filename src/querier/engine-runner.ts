@@ -10,6 +10,7 @@ import type {
   RangeRequest,
 } from '../contract/query.ts';
 import { after, type Clock } from '../lib/clock.ts';
+import { checkLength, oldestOf, type PastLimits } from '../limits/allowed-past.ts';
 import { type BudgetLimits, LimitedBudget, type SharedMemory } from '../limits/query-budget.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { memoryError } from '../model/memory-error.ts';
@@ -20,12 +21,13 @@ import type { QueryResult as EngineResult, QueryValue as EngineValue } from '../
 import type { QueryStats } from '../promql/stats.ts';
 import { MissingParts } from '../storage/missing.ts';
 import type { Queryable, QueryContext } from '../storage/queryable.ts';
+import { RangedQueryable } from './ranged-queryable.ts';
 import type { QueryTurns } from './turns.ts';
 
 export interface EngineRunnerOptions {
   readonly engine: Pick<Engine, 'query' | 'queryRange' | 'partial'>;
   readonly queryable: (tenant: string) => Queryable;
-  readonly limits: (tenant: string) => BudgetLimits;
+  readonly limits: (tenant: string) => BudgetLimits & Partial<PastLimits>;
   /** Shared by all queries of a thread, as `turns` are. */
   readonly memory?: SharedMemory | undefined;
   readonly turns: Pick<QueryTurns, 'begin'>;
@@ -55,28 +57,28 @@ export class EngineRunner implements QueryRunner {
   }
 
   instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult> {
-    const { engine, queryable, prepared } = this.#options;
+    const { engine, prepared } = this.#options;
     const { plan, spentMs } = prepared?.get(request) ?? NOTHING;
     const evaluate = async (own: QueryContext, statistics: (stats: QueryStats) => QueryStatistics) => {
       const query = { ...optionsOf(request), timeMs: request.timeMs, plan };
-      const result = await engine.query(queryable(tenant), query, own);
+      const result = await engine.query(this.#queryable(tenant, request), query, own);
       return resultOf(result, columnsOf(result.value, request.timeMs), statistics, own);
     };
     return this.#run(tenant, request, context, evaluate, spentMs);
   }
 
   range(tenant: string, request: RangeRequest, context: QueryRunContext): Promise<QueryResult> {
-    const { engine, queryable } = this.#options;
+    const { engine } = this.#options;
     const { endMs } = request;
     return this.#run(tenant, request, context, async (own, statistics) => {
       const query = { ...optionsOf(request), ...rangeOf(request) };
-      const result = await engine.queryRange(queryable(tenant), query, own);
+      const result = await engine.queryRange(this.#queryable(tenant, request), query, own);
       return resultOf(result, columnsOf(result.value, endMs), statistics, own);
     });
   }
 
   async partial(tenant: string, request: PartialRequest, context: QueryRunContext): Promise<PartialResult> {
-    const { engine, queryable } = this.#options;
+    const { engine } = this.#options;
     const { shard } = request;
     if (!isSeriesShard(shard)) {
       const text = `there is no shard ${shard.index} of ${shard.count}: shards are counted in powers of two, up to ${SERIES_SHARDS_MAX}`;
@@ -84,8 +86,25 @@ export class EngineRunner implements QueryRunner {
     }
     const times = 'timeMs' in request ? { timeMs: request.timeMs } : rangeOf(request);
     return this.#run(tenant, request, context, async (own, statistics) => {
-      const answer = await engine.partial(queryable(tenant), { ...optionsOf(request), ...times, shard }, own);
+      const answer = await engine.partial(
+        this.#queryable(tenant, request),
+        { ...optionsOf(request), ...times, shard },
+        own,
+      );
       return partialOf(answer, shard, statistics);
+    });
+  }
+
+  /** The data that a request reads from: windows that are longer than a query may be are refused. */
+  #queryable(tenant: string, request: InstantRequest | RangeRequest): Queryable {
+    const { queryable, limits, clock } = this.#options;
+    const { maxQueryLengthMs = 0, maxQueryLookbackMs = 0 } = limits(tenant);
+    if (maxQueryLengthMs === 0) return queryable(tenant);
+    const oldestMs = oldestOf({ maxQueryLookbackMs }, clock.nowMs());
+    const rangeMs = 'timeMs' in request ? 0 : request.endMs - request.startMs;
+    return new RangedQueryable(queryable(tenant), (asked) => {
+      checkLength({ maxQueryLengthMs }, asked.endMs - Math.max(asked.startMs, oldestMs) - rangeMs);
+      return asked;
     });
   }
 

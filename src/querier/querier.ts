@@ -14,6 +14,7 @@ import type { InstantOutcome, InstantRequest, QueryRunContext } from '../contrac
 import type { Priority } from '../kit/thread/thread-priority.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
+import { oldestOf } from '../limits/allowed-past.ts';
 import { SharedMemory } from '../limits/query-budget.ts';
 import type { JoinedLimits } from '../limits/query-limits.ts';
 import { tenantsOf } from '../model/tenants.ts';
@@ -35,6 +36,7 @@ import { type BatchQueries, instantsBy } from './instants.ts';
 import { KeptOrders } from './kept-orders.ts';
 import { KeptTexts } from './kept-texts.ts';
 import { recentMetadata } from './metadata.ts';
+import { RangedQueryable, type Ranging } from './ranged-queryable.ts';
 import { Retentions } from './retentions.ts';
 import { SharedSelects } from './shared-selects.ts';
 import { StoreSource } from './store-source.ts';
@@ -66,6 +68,10 @@ export interface QuerierOptions {
   /** Reads a tenant's requests to delete series. Absent: all of them. */
   readonly listTombstones?: typeof listTombstones;
 }
+
+type SizesSelection = StoreSelect & { readonly bound: 'most' | 'least' };
+
+const MINUTE_MS = 60_000;
 
 /** @param nowMs absent: the system's monotonic clock */
 export function querierEngine(config: QuerierConfig, rowKernel?: RowKernel, nowMs?: () => number): Engine {
@@ -155,12 +161,7 @@ export class Querier implements TenantHider {
   }
 
   /** Sizes of what a query would read of the store, some days at a time; `see` ends it by throwing. */
-  sizes(
-    tenant: string,
-    selection: StoreSelect & { readonly bound: 'most' | 'least' },
-    signal: AbortSignal,
-    see: (size: StoreSize) => void,
-  ): Promise<void> {
+  sizes(tenant: string, selection: SizesSelection, signal: AbortSignal, see: (size: StoreSize) => void): Promise<void> {
     return this.#reader.sizes(tenant, selection, unlimited(signal), see);
   }
 
@@ -216,7 +217,16 @@ export class Querier implements TenantHider {
   sources(tenant: string, limits: JoinedLimits) {
     const { config, purger, ingester, engine, clock } = this.#options;
     for (const [i, each] of tenantsOf(tenant).entries()) this.#retentions.set(each, limits.retentionsMs[i]!);
-    const queryable = (of: string) => this.queryable(of, limits.queryIngestersWithinMs);
+    // by the minute: parts of a query that are evaluated a little later see the same
+    const oldestMs = Math.floor(oldestOf(limits, clock.nowMs()) / MINUTE_MS) * MINUTE_MS;
+    const past: Ranging = (request) => {
+      if (request.startMs >= oldestMs) return request;
+      return request.endMs < oldestMs ? undefined : { ...request, startMs: oldestMs };
+    };
+    const queryable = (of: string) => {
+      const all = this.queryable(of, limits.queryIngestersWithinMs);
+      return limits.maxQueryLookbackMs > 0 ? new RangedQueryable(all, past) : all;
+    };
     const limitsOf = () => limits;
     const { turns } = this;
     const timing = { turns: this.#options.evaluation ?? turns, timeoutMs: config.timeoutMs, clock };
@@ -229,6 +239,10 @@ export class Querier implements TenantHider {
       memory: this.#memory,
       syntax: querierSyntax(config),
       queryable,
+      sizes: async (of: string, selection: SizesSelection, signal: AbortSignal, see: (size: StoreSize) => void) => {
+        const own = past(selection);
+        if (own !== undefined) await this.sizes(of, own, signal, see);
+      },
       weights: (selection: Pick<StoreSelect, 'matchers' | 'startMs' | 'endMs'>, context: QueryContext) =>
         Promise.all(tenantsOf(tenant).map((of) => this.#reader.weights(of, selection, context))),
       limits: limitsOf,

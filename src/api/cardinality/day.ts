@@ -1,4 +1,5 @@
 import { DAY_MS } from '../../lib/day.ts';
+import { oldestOf } from '../../limits/allowed-past.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
 import type { Call } from '../call.ts';
@@ -21,9 +22,7 @@ export function dayOf(call: Call, param: string): Day {
   const startMs = /^\d{4}-\d\d-\d\d$/.test(date) ? Date.parse(`${date}T00:00:00Z`) : Number.NaN;
   if (!Number.isFinite(startMs))
     throw ApiError.invalidParam(param, `${JSON.stringify(date.slice(0, 40))} is no day, like 2026-11-29`);
-  const { maxQueryLookbackMs } = limits;
-  const oldestMs = maxQueryLookbackMs === 0 ? startMs : nowMs - maxQueryLookbackMs;
-  return { date, startMs: Math.max(startMs, oldestMs), endMs: startMs + DAY_MS - 1 };
+  return { date, startMs: Math.max(startMs, oldestOf(limits, nowMs)), endMs: startMs + DAY_MS - 1 };
 }
 
 /** Whether nothing of the day is cut. */

@@ -248,7 +248,8 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
         querier: new BoundedRunner(elsewhere ?? sources.queries, parallelMax),
         cache: answers,
         cacheLimits: cached,
-        need: { sizesOf: querier.sizes.bind(querier), limits },
+        need: { sizesOf: sources.sizes, limits },
+        ...(limits.maxQueryLengthMs > 0 && { windowMsMax: limits.maxQueryLengthMs }),
         memory,
       });
       return {

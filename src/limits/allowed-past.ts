@@ -1,0 +1,18 @@
+import { queryErrors } from '../model/errors-query.ts';
+import type { QueryLimits } from './query-limits.ts';
+
+// How far back queries see (`max_query_lookback`), and how long they may be (`max_query_length`), as Cortex has them: what is too old is left
+// out, what is too long is refused. Reads of labels have no length.
+
+export type PastLimits = Pick<QueryLimits, 'maxQueryLookbackMs' | 'maxQueryLengthMs'>;
+
+/** The oldest time that may be read, Unix ms; -∞: any. */
+export function oldestOf({ maxQueryLookbackMs }: Pick<PastLimits, 'maxQueryLookbackMs'>, nowMs: number): number {
+  return maxQueryLookbackMs > 0 ? nowMs - maxQueryLookbackMs : Number.NEGATIVE_INFINITY;
+}
+
+/** @throws queryTooLong */
+export function checkLength({ maxQueryLengthMs }: Pick<PastLimits, 'maxQueryLengthMs'>, lengthMs: number): void {
+  if (maxQueryLengthMs > 0 && lengthMs > maxQueryLengthMs)
+    throw queryErrors.queryTooLong({ lengthMs, limitMs: maxQueryLengthMs });
+}
