@@ -13,6 +13,7 @@ import { JobDesk } from '../../frontend/job-desk.ts';
 import { loadConfig } from '../../kit/config/load.ts';
 import { silentLogger } from '../../kit/observe/log.ts';
 import { Registry } from '../../kit/observe/metrics.ts';
+import { currentTrace } from '../../kit/observe/trace.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { seededRandom, systemRandom } from '../../lib/random.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
@@ -54,6 +55,9 @@ async function started() {
   let querier: QueryThreads | undefined;
   let front: QueryThreads | undefined;
   const jobs: string[] = [];
+  /** The trace that each job came with, and that which was left of it at a scheduler. */
+  const traces: (string | undefined)[] = [];
+  const left: (string | undefined)[] = [];
   const underWay = { now: 0, most: 0 };
   const desk = new JobDesk({
     name: 'f',
@@ -86,12 +90,16 @@ async function started() {
   await until('it is ready', async () => (await send(`${app.http.url}/ready`)).statusCode === 200);
   const orders = new Orders();
   desk.add({
-    enqueue: async (job) => orders.add({ kind: 'job', job }),
+    async enqueue(job) {
+      left.push(currentTrace());
+      orders.add({ kind: 'job', job });
+    },
     cancel: (id) => orders.add({ kind: 'cancel', id }),
   });
   const run = async (job: Job, ends: AbortSignal) => {
     const request = decodeRequest(job.payload);
     if (request.kind === 'lookup' && isOfBefore) throw peerErrors.peerMessageInvalid({ reason: 'request.kind' });
+    if (request.kind !== 'rules') traces.push(request.kind === 'api' ? request.request.trace : request.trace);
     if (request.kind === 'rules') jobs.push('rules');
     else jobs.push(request.kind === 'api' ? request.request.path : request.method);
     if (request.kind !== 'query' || languageOfJobs === undefined) return (await querier!.job(job, limits, ends)).answer;
@@ -126,7 +134,8 @@ async function started() {
     }),
   });
   stops.push(() => worker.stop(AbortSignal.abort()));
-  return { url: app.http.url, querier: querier!, front: new FrontendThreads(front!, desk), desk, jobs, underWay };
+  const threads = { querier: querier!, front: new FrontendThreads(front!, desk) };
+  return { url: app.http.url, ...threads, desk, jobs, traces, left, underWay };
 }
 
 /** Orders of a scheduler, in memory. */
@@ -247,6 +256,28 @@ test('a front end asks for an instant over several days by a job for each day', 
     assert.deepEqual(result, resultOf(await asked(querier, '/api/v1/query', [...params, ['stats', 'all']])));
     assert.ok(result.length > 1, query);
   }
+});
+
+test('the trace of a request goes with each of its jobs, and with the call that leaves it', async () => {
+  const { front, jobs, traces, left } = stage;
+  const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const range = days(2);
+  const asks: readonly (readonly [path: string, params: ApiRequest['params'], kind: string])[] = [
+    ['/api/v1/query', [['query', 'm']], 'instant'],
+    ['/api/v1/query_range', [['query', 'm'], ['step', '3600'], ...range], 'range'],
+    ['/api/v1/query_range', [['query', 'sum(m)'], ['step', '3600'], ...range], 'partial'],
+    ['/api/v1/series', [['match[]', 'm'], ...range], 'series'],
+    ['/api/v1/query_exemplars', [['query', 'm'], ...range], '/api/v1/query_exemplars'],
+  ];
+  for (const [path, params, kind] of asks) {
+    for (const list of [jobs, traces, left]) list.length = 0;
+    await front.handle({ tenant: 'anonymous', method: 'GET', path, params, trace }, limits, signal);
+    assert.ok(jobs.length > 0 && jobs.every((each) => each === kind), `${path}: ${jobs}`);
+    for (const list of [traces, left]) assert.deepEqual(list, Array(jobs.length).fill(trace), path);
+  }
+  for (const list of [traces, left]) list.length = 0;
+  await front.handle({ tenant: 'anonymous', method: 'GET', path: '/api/v1/labels', params: [] }, limits, signal);
+  assert.ok(traces.length > 0 && [...traces, ...left].every((each) => each === undefined), 'none where none came');
 });
 
 test('parts by time and their shards are under way at once up to max_query_parallelism together', async () => {

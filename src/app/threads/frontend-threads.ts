@@ -1,5 +1,6 @@
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { JobDesk } from '../../frontend/job-desk.ts';
+import { withTrace } from '../../kit/observe/trace.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
 import { encodeRequest } from '../../peer/job-shapes.ts';
 import type { QueryTurn, QueryWorkers, Worked } from '../../querier/service.ts';
@@ -44,10 +45,10 @@ export class FrontendThreads extends HandedOn implements QueryWorkers {
     const payload = encodeRequest({ kind: 'api', request });
     const job = { tenant: request.tenant, query: this.#desk.nameQuery(), costMs, priority, payload };
     if (request.takesParts === true) {
-      const { head, parts } = await this.#desk.askInParts(job, signal);
+      const { head, parts } = await withTrace(request.trace, () => this.#desk.askInParts(job, signal));
       return { answer: { ...answerOf(head.api), body: new Uint8Array(0), parts }, cache: undefined };
     }
-    const { head, bytes } = await this.#desk.ask(job, signal);
+    const { head, bytes } = await withTrace(request.trace, () => this.#desk.ask(job, signal));
     return { answer: { ...answerOf(head.api), body: bytes }, cache: undefined, workedMs: head.workedMs };
   }
 }

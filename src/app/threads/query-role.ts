@@ -16,6 +16,7 @@ import type {
 } from '../../contract/query.ts';
 import type { QueryRangeConfig } from '../../frontend/config.ts';
 import type { JobAnswer, WantedJob } from '../../frontend/job-desk.ts';
+import type { TraceParent } from '../../kit/observe/trace.ts';
 import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
 import type { PurgerConfig, QuerierConfig } from '../../querier/config.ts';
@@ -68,7 +69,11 @@ export type HeadPorts =
 
 /** The jobs of a front end, as its threads leave them. */
 export type JobsRole = {
-  ask(request: Omit<WantedJob, 'inParts'>, call: CallContext): Promise<Transferred<JobAnswer>>;
+  /** @param request with the trace that it is of, for calls that it takes */
+  ask(
+    request: Omit<WantedJob, 'inParts'> & { readonly trace: TraceParent | undefined },
+    call: CallContext,
+  ): Promise<Transferred<JobAnswer>>;
 };
 
 /** Caches that all query workers share: of answers in memory, and of rows of stored series (`RowCache`). */

@@ -13,6 +13,7 @@ import type {
 } from '../../contract/query.ts';
 import type { JobAnswer, JobDesk } from '../../frontend/job-desk.ts';
 import type { Logger } from '../../kit/observe/log.ts';
+import { withTrace } from '../../kit/observe/trace.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { serve, Transferred } from '../../kit/thread/channel.ts';
 import { takenParts } from '../../kit/thread/part-stream.ts';
@@ -283,8 +284,8 @@ export class QueryThreads implements Service, QueryWorkers {
 /** Leaves the jobs of a thread with the desk. */
 function jobsRole(desk: JobDesk): JobsRole {
   return {
-    async ask(wanted, { signal }) {
-      const answer = await desk.ask(wanted, signal);
+    async ask({ trace, ...wanted }, { signal }) {
+      const answer = await withTrace(trace, () => desk.ask(wanted, signal));
       return Transferred.of(answer, [answer.bytes.buffer]);
     },
   };

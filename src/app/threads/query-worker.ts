@@ -19,7 +19,7 @@ import { DirectReads } from '../../ingester/shard/direct-reads.ts';
 import { KeptBudget } from '../../ingester/shard/kept-budget.ts';
 import { ShardsClient } from '../../ingester/shard/shard-client.ts';
 import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
-import { withTrace } from '../../kit/observe/trace.ts';
+import { currentTrace, withTrace } from '../../kit/observe/trace.ts';
 import { Channel, Transferred } from '../../kit/thread/channel.ts';
 import { IdleCollector } from '../../kit/thread/idle-collector.ts';
 import { Link } from '../../kit/thread/link.ts';
@@ -216,7 +216,7 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
       const ask: AskJob | undefined =
         jobs &&
         (async (name, payload, signal) => {
-          const answer = await jobs.call('ask', { ...turn, tenant: name, payload }, { signal });
+          const answer = await jobs.call('ask', { ...turn, tenant: name, payload, trace: currentTrace() }, { signal });
           workedMs += answer.head.workedMs;
           return answer;
         });
