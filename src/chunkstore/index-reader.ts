@@ -1,5 +1,5 @@
 import { BytesError } from '../lib/bytes.ts';
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, type Moment, momentOf } from '../lib/clock.ts';
 import { DAY_MS, dayOf } from '../lib/day.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { storeErrors } from '../model/errors-store.ts';
@@ -61,16 +61,19 @@ export class NoGroups {
   readonly metric: string;
   isSo = true;
   slots = 0;
-  /** When the oldest of the lists was read. */
-  readMs = Number.POSITIVE_INFINITY;
+  /** When the oldest of the lists was read, by each clock. */
+  readAt: Moment = { wallMs: Number.POSITIVE_INFINITY, monotonicMs: Number.POSITIVE_INFINITY };
 
   constructor(metric: string) {
     this.metric = metric;
   }
 
-  see(count: number, readMs: number): void {
+  see(count: number, { wallMs, monotonicMs }: Moment): void {
     if (count > 0) this.isSo = false;
-    this.readMs = Math.min(this.readMs, readMs);
+    this.readAt = {
+      wallMs: Math.min(this.readAt.wallMs, wallMs),
+      monotonicMs: Math.min(this.readAt.monotonicMs, monotonicMs),
+    };
   }
 }
 
@@ -135,9 +138,9 @@ export class IndexReader {
         const key = `${i} tables`;
         let there = this.#cache.get<readonly string[]>(key);
         if (there === undefined) {
-          const readMs = this.#clock.monotonicMs();
+          const readAt = momentOf(this.#clock);
           there = await period.tables.admin.list();
-          this.#cache.set(key, there, 100 * there.length, readMs, TABLES_TTL_MS);
+          this.#cache.set(key, there, 100 * there.length, readAt, TABLES_TTL_MS);
         }
         return this.#schema.tablesWithin(period, there, startMs, endMs).map((table) => ({ period, table }));
       }),
@@ -150,8 +153,8 @@ export class IndexReader {
     const { period, table } = this.#schema.tableOf(day);
     const query = { table, hash: placementHash(tenant, day) };
     const decode = (row: Row) => decodePlacement(row.value);
-    return this.#cached(period, `p ${table} ${day} ${tenant}`, query, context, decode, (_, readMs) =>
-      none?.see(0, readMs),
+    return this.#cached(period, `p ${table} ${day} ${tenant}`, query, context, decode, (_, readAt) =>
+      none?.see(0, readAt),
     );
   }
 
@@ -175,7 +178,7 @@ export class IndexReader {
         { table, hash, from, before },
         context,
         decode,
-        (count, readMs) => none?.see(count, readMs),
+        (count, readAt) => none?.see(count, readAt),
       );
     // On the grid of windows, so that queries that move with the clock find what others have cached.
     const gridMs = this.#gridMs;
@@ -189,7 +192,7 @@ export class IndexReader {
   }
 
   /** Keeps, for as long as the lists behind it, that a metric has no group in the grid's cells that a range touches. */
-  keepNone(tenant: string, { metric, slots, readMs }: NoGroups, startMs: number, endMs: number): void {
+  keepNone(tenant: string, { metric, slots, readAt }: NoGroups, startMs: number, endMs: number): void {
     const gridMs = this.#gridMs;
     const times: EmptyTimes = {
       startMs: Math.floor(startMs / gridMs) * gridMs,
@@ -197,7 +200,7 @@ export class IndexReader {
       slots,
     };
     const key = noneKey(tenant, metric);
-    this.#cache.set(key, times, 200 + 2 * key.length, readMs);
+    this.#cache.set(key, times, 200 + 2 * key.length, readAt);
   }
 
   /** The slots that a metric could have groups in, where lists that may still be used say that it has none in the range; else undefined. */
@@ -270,23 +273,23 @@ export class IndexReader {
     query: TableQuery,
     context: ReadContext,
     decode: (row: Row) => T,
-    seen?: (count: number, readMs: number) => void,
+    seen?: (count: number, readAt: Moment) => void,
   ): Promise<T[]> {
     const cacheKey = `${this.#schema.periods.indexOf(period)} ${key}`;
     const known = this.#cache.get<T[]>(cacheKey);
     if (known !== undefined) {
-      seen?.(known.length, this.#cache.readMs(cacheKey));
+      seen?.(known.length, this.#cache.readAt(cacheKey)!);
       return known;
     }
-    const readMs = this.#clock.monotonicMs();
+    const readAt = momentOf(this.#clock);
     const rows = await this.#read(period, query, context);
     let bytes = 200 + 2 * key.length;
     const values = rows.map((row) => {
       bytes += 200 + 2 * row.value.length;
       return named(`${query.table}/${hexOf(row.hash)}/${hexOf(row.range)}`, () => decode(row));
     });
-    this.#cache.set(cacheKey, values, bytes, readMs);
-    seen?.(values.length, readMs);
+    this.#cache.set(cacheKey, values, bytes, readAt);
+    seen?.(values.length, readAt);
     return values;
   }
 

@@ -3,7 +3,7 @@ import { type EncodedGroup, sortedByMetric } from '../chunk/group/encode.ts';
 import { withWindowMs } from '../chunk/group/header.ts';
 import { type GroupSeries, labelParts } from '../chunk/group/series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
-import type { Clock } from '../lib/clock.ts';
+import { ageMsOf, type Clock, type Moment, momentOf } from '../lib/clock.ts';
 import { DAY_MS, dayOf } from '../lib/day.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { AppError } from '../model/errors.ts';
@@ -210,14 +210,8 @@ interface PutObject {
   readonly target: TableOfPeriod;
   /** Named by the day on which it was put. */
   key: string;
-  putMs: Times;
+  putMs: Moment;
   readonly groups: readonly (Omit<Made, 'body'> & { readonly offset: number })[];
-}
-
-/** A moment by both clocks: a machine that sleeps stops the one, the other may be set. */
-interface Times {
-  readonly wallMs: number;
-  readonly monotonicMs: number;
 }
 
 interface Placed {
@@ -465,7 +459,8 @@ class WriteRun {
     }
     this.#countLeading();
     const isFull = this.#rowBytes + this.#leadingBytes > this.#options.waitingBytesMax;
-    if (isFull || this.#puts.some(({ putMs }) => this.#ageMs(putMs) > OBJECT_WAITS_MS)) await this.#commit();
+    if (isFull || this.#puts.some(({ putMs }) => ageMsOf(this.#options.clock, putMs) > OBJECT_WAITS_MS))
+      await this.#commit();
   }
 
   async #putObject({ target, groups }: OpenObject): Promise<void> {
@@ -474,7 +469,7 @@ class WriteRun {
     const key = this.#schema.objectKey(table, dayOf(this.#options.clock.nowMs()), ids);
     const whole = Buffer.concat(groups.flatMap((each) => [each.header, each.body]));
     // before: who waits for the answer for long does not know when it was put
-    const putMs = this.#now();
+    const putMs = momentOf(this.#options.clock);
     await period.objects!.put(key, whole, this.#signal);
     let offset = 0;
     const placed = groups.map(({ body, ...made }) => {
@@ -496,19 +491,9 @@ class WriteRun {
     const { period, table } = target;
     const whole = await period.objects!.get(object.key, this.#signal);
     const ids = groups.map(({ id }) => id);
-    object.putMs = this.#now();
+    object.putMs = momentOf(this.#options.clock);
     object.key = this.#schema.objectKey(table, dayOf(object.putMs.wallMs), ids);
     await period.objects!.put(object.key, whole, this.#signal);
-  }
-
-  #now(): Times {
-    const { clock } = this.#options;
-    return { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
-  }
-
-  #ageMs({ wallMs, monotonicMs }: Times): number {
-    const now = this.#now();
-    return Math.max(Math.abs(now.wallMs - wallMs), now.monotonicMs - monotonicMs);
   }
 
   /** Rows of groups in objects, which are there and stay. @param hiding those that hide others, or all else */
@@ -517,7 +502,7 @@ class WriteRun {
     for (const object of puts) {
       const groups = object.groups.filter((made) => isHiding(made) === hiding);
       if (groups.length === 0) continue;
-      if (this.#ageMs(object.putMs) > OBJECT_OLD_MS) await this.#putAgain(object);
+      if (ageMsOf(this.#options.clock, object.putMs) > OBJECT_OLD_MS) await this.#putAgain(object);
       const rows = groups.map((made) =>
         rowOf(made, encodeObjectRow(made.header, object.key, made.offset, made.replaces)),
       );

@@ -18,6 +18,23 @@ export interface Timer {
   cancel(): void;
 }
 
+/** A moment by both clocks: the monotonic one stands still while a machine sleeps, the wall clock may be set. */
+export interface Moment {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+type Looks = Pick<Clock, 'nowMs' | 'monotonicMs'>;
+
+export function momentOf(clock: Looks): Moment {
+  return { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+}
+
+/** Time since a moment at most, ms, for what must not be believed too long: the larger by the two clocks. */
+export function ageMsOf(clock: Looks, { wallMs, monotonicMs }: Moment): number {
+  return Math.max(Math.abs(clock.nowMs() - wallMs), clock.monotonicMs() - monotonicMs);
+}
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),

@@ -1,4 +1,4 @@
-import type { Clock } from '../lib/clock.ts';
+import { ageMsOf, type Clock, type Moment, momentOf } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
@@ -65,7 +65,7 @@ async function* streamed(
     yield* blockOf(await selected(tenant, sources, request, context), true);
     return;
   }
-  const askedMs = clock.monotonicMs();
+  const askedAt = momentOf(clock);
   const blocks = recent.stream(tenant, request, context)[Symbol.asyncIterator]();
   const first = blocks.next();
   first.catch(() => {}); // its turn to fail comes below
@@ -95,7 +95,7 @@ async function* streamed(
           kept = undefined;
           return Promise.resolve(before);
         };
-        const parts = await askAll(sources, asked, (part) => part.close(), askedMs);
+        const parts = await askAll(sources, asked, (part) => part.close(), askedAt);
         const again = () => stored!.select(tenant, { ...request, program: undefined }, context);
         yield* blockOf(await merged(parts, request, context, again), true);
         return;
@@ -107,7 +107,7 @@ async function* streamed(
         yield block.value;
       }
     }
-    if (isLate(sources, askedMs)) throw new StreamBroken();
+    if (isLate(sources, askedAt)) throw new StreamBroken();
   } catch (error) {
     // whoever asks again has them counted again
     if (error instanceof StreamBroken) context.budget.addSeries(-series);
@@ -128,11 +128,11 @@ async function wholeOf(
   const { recent, stored, clock } = sources;
   if (recent.whole === undefined || context.missing !== undefined) return undefined;
   if (stored !== undefined && stored.hasNothing?.(tenant, request, context) !== true) return undefined;
-  const askedMs = clock.monotonicMs();
+  const askedAt = momentOf(clock);
   const block = await recent.whole(tenant, request, context);
   if (block === undefined) return undefined;
   try {
-    if (!isLate(sources, askedMs)) {
+    if (!isLate(sources, askedAt)) {
       context.budget.addSeries(block.labels.length);
       return block;
     }
@@ -153,7 +153,7 @@ async function tallied(
 ): Promise<SeriesTally | undefined> {
   const { recent, stored, clock } = sources;
   if (recent.tally === undefined || context.missing !== undefined) return undefined;
-  const askedMs = clock.monotonicMs();
+  const askedAt = momentOf(clock);
   if (stored !== undefined) {
     if (stored.selectUpTo === undefined) return undefined;
     const answer = await stored.selectUpTo(tenant, request, 0, context);
@@ -162,7 +162,7 @@ async function tallied(
     if (answer.labels.length > 0 || answer.warnings.length > 0) return undefined;
   }
   const tally = await recent.tally(tenant, request, context);
-  if (isLate(sources, askedMs)) return undefined;
+  if (isLate(sources, askedAt)) return undefined;
   if (tally !== undefined) context.budget.addSeries(tally.series);
   return tally;
 }
@@ -301,12 +301,12 @@ async function askAll<T>(
   sources: Sources,
   ask: (source: SampleSource) => Promise<T>,
   close: (answer: T) => void,
-  askedMs = sources.clock.monotonicMs(),
+  askedAt = momentOf(sources.clock),
 ): Promise<readonly T[]> {
   const { recent, stored } = sources;
   let asksAgain = false;
   const first = ask(recent).finally(() => {
-    asksAgain = isLate(sources, askedMs);
+    asksAgain = isLate(sources, askedAt);
   });
   if (stored === undefined) return [await first];
   const answers = await Promise.allSettled([first, ask(stored)]);
@@ -325,9 +325,11 @@ async function askAll<T>(
 }
 
 /** Whether what `stored` did not have yet when it was asked may have left `recent` since. */
-function isLate({ stored, overlapMs, storedSinceMs, clock }: Sources, askedMs: number): boolean {
+function isLate({ stored, overlapMs, storedSinceMs, clock }: Sources, askedAt: Moment): boolean {
   if (stored === undefined) return false;
-  return clock.monotonicMs() - askedMs > overlapMs || (storedSinceMs?.() ?? Number.NEGATIVE_INFINITY) >= askedMs;
+  // while a machine sleeps only the wall clock goes on, and members drop what the store has
+  if (ageMsOf(clock, askedAt) > overlapMs) return true;
+  return (storedSinceMs?.() ?? Number.NEGATIVE_INFINITY) >= askedAt.monotonicMs;
 }
 
 /** Where the answer may be incomplete, a source that is away has nothing, and that is told. */

@@ -9,7 +9,7 @@ import { StoredSamples } from '../../chunkstore/stored-samples.ts';
 import type { Tombstone } from '../../chunkstore/tombstone-row.ts';
 import type { ChunkStoreWriter, WriteGroup } from '../../chunkstore/writer.ts';
 import type { Channel } from '../../kit/thread/channel.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { ageMsOf, type Clock, momentOf } from '../../lib/clock.ts';
 import { dayOf } from '../../lib/day.ts';
 import { AppError } from '../../model/errors.ts';
 import { ringErrors } from '../../model/errors-ring.ts';
@@ -128,7 +128,7 @@ export class Flusher {
     const failures: string[] = [];
     this.#heldOfDays.clear();
     this.#deletions.begin();
-    const begunMs = this.#clock.monotonicMs();
+    const begunAt = momentOf(this.#clock);
     const { shards: tooOld, leftMs } = turns === undefined ? NONE_TOO_OLD : await this.#tooOld(failures);
     const due: DueWindow[] = [];
     const begun = new Map<string, FlushProgress>();
@@ -160,9 +160,9 @@ export class Flusher {
     const windowsMax = tenant === undefined ? WINDOWS_MAX * this.#shards.length : due.length;
     const windows = due.sort((a, b) => b.sealed.window - a.sealed.window).splice(0, windowsMax);
     const left = due.length > 0 ? { left: due.length } : {};
-    // what was read of deletions at the beginning does not hold for ever
+    // what was read of deletions at the beginning does not hold for ever, and a machine may sleep
     const fence = async () => {
-      if (this.#clock.monotonicMs() - begunMs > leftMs) throw new Error('the flush took too long, it begins anew');
+      if (ageMsOf(this.#clock, begunAt) > leftMs) throw new Error('the flush took too long, it begins anew');
     };
     try {
       const groups = this.#groups(windows, tenant, turns, failures);
@@ -224,7 +224,7 @@ export class Flusher {
     this.#heldOfDays.clear();
     this.#deletions.begin();
     this.#decodedSamples = 0;
-    const begunMs = this.#clock.monotonicMs();
+    const begunAt = momentOf(this.#clock);
     const { shards: tooOld, leftMs } = await this.#tooOld(failures);
     const windows: DueWindow[] = [];
     for (const [index, shard] of this.#shards.entries()) {
@@ -236,7 +236,7 @@ export class Flusher {
       }
     }
     const fence = async () => {
-      if (this.#clock.monotonicMs() - begunMs > leftMs) throw new Error('reading back took too long, it begins anew');
+      if (ageMsOf(this.#clock, begunAt) > leftMs) throw new Error('reading back took too long, it begins anew');
     };
     const groups = untilAborted(this.#groups(windows, undefined, turns, failures, true), signal);
     let written = 0;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { kindOf, ROW_GROUP } from '../../chunkstore/keys.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { nextTurn } from '../../lib/turn.ts';
@@ -334,7 +334,12 @@ test('samples older than requests are kept for are not written before an operato
   assert.deepEqual((await other!.flush(true))!.failures, []);
 });
 
-test('a flush that takes longer than requests are kept for writes nothing', async (t) => {
+for (const passes of ['set', 'setWall'] as const) {
+  const how = passes === 'set' ? '' : ', also where the machine slept meanwhile';
+  test(`a flush that takes longer than requests are kept for writes nothing${how}`, (t) => tooLongFlush(t, passes));
+}
+
+async function tooLongFlush(t: TestContext, passes: 'set' | 'setWall'): Promise<void> {
   const { store, holders } = cluster(t);
   await holders[0]!.push([...samplesOf(1, 2, 10)]);
   store.clock.set(START_MS + DAY);
@@ -342,12 +347,12 @@ test('a flush that takes longer than requests are kept for writes nothing', asyn
   store.tables.client.query = async function* (...args) {
     yield* query.apply(store.tables.client, args);
     // a pause behind the look at the group, which is not there yet
-    if (kindOf(args[0].hash) === ROW_GROUP) store.clock.set(START_MS + 8 * DAY);
+    if (kindOf(args[0].hash) === ROW_GROUP) store.clock[passes](START_MS + 8 * DAY);
   };
   assert.match((await holders[0]!.flush(true))!.failures.join(), /the flush took too long/);
   store.tables.client.query = query;
   assert.equal((await store.size()).rows, 0);
-});
+}
 
 test('a holder reads back from the store what it holds, whoever wrote it, and writes again what is lacking or damaged', async (t) => {
   const { store, holders } = cluster(t);
