@@ -3,7 +3,7 @@ import type { QueryResult } from '../../src/contract/query.ts';
 import { getOrMake } from '../../src/lib/map.ts';
 import type { Random } from '../../src/lib/random.ts';
 import { histogramOf } from './histogram-value.ts';
-import { type Answer, answerOf, type Oracle, type Selection, seriesKey, startsOf, type TimeRange } from './oracle.ts';
+import { type Answer, answerOf, type Oracle, type Selection, seriesKey, startsOf, toldMissing } from './oracle.ts';
 import type { SentSeries } from './sent-series.ts';
 import { START_MS, type World } from './world.ts';
 
@@ -425,14 +425,4 @@ function goneSeries(timeMs: number, scrape: number): SentSeries[] {
 function sentValue(sample: PushedSample): number {
   if ('value' in sample) return sample.value;
   return 'histogram' in sample ? sample.histogram.sum : Number.NaN;
-}
-
-/** Ranges that an answer's warnings say may lack samples. */
-function toldMissing(warnings: readonly string[]): readonly TimeRange[] {
-  return warnings.map((warning) => {
-    const [, from, to] = /samples from (\S+Z) to (\S+Z)/.exec(warning) ?? [];
-    if (from === undefined || to === undefined)
-      return { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
-    return { fromMs: Date.parse(from), toMs: Date.parse(to) };
-  });
 }

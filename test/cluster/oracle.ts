@@ -133,6 +133,22 @@ export class Oracle {
   }
 }
 
+/** Samples of one that was given up may have been sent so long after the time that its warning names, by whatever clock. */
+const AHEAD_MS_MAX = 3_600_000;
+
+/** Ranges that an answer's warnings say may lack samples. A warning that says something else lets nothing be missing. */
+export function toldMissing(warnings: readonly string[]): readonly TimeRange[] {
+  const [always, never] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  return warnings.flatMap((warning) => {
+    const [, from, to] = /samples from (\S+Z) to (\S+Z)/.exec(warning) ?? [];
+    if (from !== undefined && to !== undefined) return [{ fromMs: Date.parse(from), toMs: Date.parse(to) }];
+    const [, until] = / was given up at (\S+Z): samples until then/.exec(warning) ?? [];
+    if (until !== undefined) return [{ fromMs: always, toMs: Date.parse(until) + AHEAD_MS_MAX }];
+    // a part of a log before which no sample was read: any time may be touched
+    return warning.endsWith('were corrupt: samples may be missing') ? [{ fromMs: always, toMs: never }] : [];
+  });
+}
+
 /** The first difference of two answers, for an error; undefined: they are the same. */
 export function differenceOf(a: Answer, b: Answer): string | undefined {
   for (const series of new Set([...a.keys(), ...b.keys()])) {

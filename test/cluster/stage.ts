@@ -2,7 +2,7 @@ import type { RingMember } from '../../src/ring/member.ts';
 import { metricHashOf, RingSlots } from '../../src/ring/slots.ts';
 import { ownersOf, type RingVersion } from '../../src/ring/version.ts';
 import { Cluster, type Node, type NodePlan } from './cluster.ts';
-import { type Answer, answerOf, Oracle, seriesKey, Wrong } from './oracle.ts';
+import { type Answer, answerOf, Oracle, seriesKey, type TimeRange, toldMissing, Wrong } from './oracle.ts';
 import type { Rule } from './rules.ts';
 import { World } from './world.ts';
 
@@ -181,10 +181,10 @@ export class Stage {
     const { tenant, metric = 'm', minutes = 60, toMs = Math.floor(world.nowMs) } = question;
     const begunMs = world.atMs;
     let answer: Answer | Error | undefined;
-    let isTold = false;
+    let missing: readonly TimeRange[] = [];
     cluster.query(front, tenant, `${metric}[${minutes}m]`, toMs).then(
       (result) => {
-        isTold = result.warnings.length > 0;
+        missing = toldMissing(result.warnings);
         answer = answerOf(result);
         world.trace(`${front} query ${tenant}: ${answer.size} series ${result.warnings.join('; ')}`);
       },
@@ -197,9 +197,8 @@ export class Stage {
     if (answer === undefined) throw new Error(`${front} does not answer`);
     // what an answer says that it may lack is not looked for
     if (!(answer instanceof Error)) {
-      const everything = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
       const selection = { tenant, metric, afterMs: toMs - minutes * MINUTE, toMs };
-      oracle.check(selection, answer, begunMs, isTold ? [everything] : []);
+      oracle.check(selection, answer, begunMs, missing);
     }
     return answer;
   }

@@ -6,6 +6,7 @@ import { DistributorService } from '../../src/distributor/service.ts';
 import { ShardsClient } from '../../src/ingester/shard/shard-client.ts';
 import { Registry } from '../../src/kit/observe/metrics.ts';
 import { Network } from './network.ts';
+import { Oracle, toldMissing } from './oracle.ts';
 import { LIMITS, makeCompactor, makeIngester, makeQuerier, startShards } from './parts.ts';
 import { type Machine, SimProcess } from './process.ts';
 import { SimDisk } from './sim-disk.ts';
@@ -224,4 +225,32 @@ test('one seed is one run, reproducible to the byte', { timeout: 60_000 }, async
   const others = new Set<string>();
   for (let seed = 12; seed < 20; seed++) others.add((await anHour(seed)).digest);
   assert.equal(others.size, 8, 'and another seed another');
+});
+
+test('a warning excuses what it says that an answer lacks, and nothing else', () => {
+  const oracle = new Oracle();
+  const at = (time: string) => Date.parse(`2026-01-01T${time}Z`);
+  const lacks = (time: string, ...warnings: string[]) => {
+    const tenant = `${time} ${warnings.join()}`;
+    oracle.acknowledged(oracle.sent(tenant, 'm', 's', at(time), 1), 1);
+    const selection = { tenant, metric: 'm', afterMs: at('00:00:00'), toMs: at('23:00:00') };
+    oracle.check(selection, new Map(), 2, toldMissing(warnings));
+  };
+  const givenUp = 'a was given up at 2026-01-01T10:00:00.000Z: samples until then that it alone held are missing';
+  const stopped =
+    'the machine stopped: samples from 2026-01-01T10:00:00.000Z to 2026-01-01T11:00:00.000Z may be missing';
+  const rotten = 'a: 7 bytes of log at 3 were corrupt: samples may be missing';
+  lacks('09:00:00', givenUp);
+  lacks('10:59:00', givenUp);
+  lacks('10:59:00', stopped, 'something else');
+  lacks('12:00:00', rotten);
+  for (const [time, ...warnings] of [
+    ['11:00:00', givenUp],
+    ['09:59:00', stopped],
+    ['11:00:00', stopped],
+    ['10:30:00', 'something else'],
+    ['10:30:00'],
+  ] as [string, ...string[]][]) {
+    assert.throws(() => lacks(time, ...warnings), { name: 'Wrong' }, `${time} ${warnings}`);
+  }
 });
