@@ -1,13 +1,14 @@
 import { BytesError } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Confirmations, confirmedNumber, type Words } from './confirmation.ts';
-import type { NamedVersion } from './lineage.ts';
 import { HANDED_VERSIONS_MAX, type KnownVersion, type RingPeer } from './meeting.ts';
-import { decodeVersion, hashOfVersion } from './version.ts';
+import { decodeVersion, hashOfVersion, type RingVersion } from './version.ts';
 import { RingView } from './view.ts';
 
 /** A version with its name and its document. */
-export interface HeldVersion extends NamedVersion {
+export interface HeldVersion {
+  readonly version: RingVersion;
+  readonly hash: string;
   readonly bytes: Uint8Array;
 }
 
@@ -165,7 +166,7 @@ export class RingBook implements RingPeer {
 }
 
 /** Whether a version says itself that it comes next: its parent, cluster, number and floor. */
-function isChild({ version }: NamedVersion, parent: NamedVersion): boolean {
+function isChild({ version }: HeldVersion, parent: HeldVersion): boolean {
   const before = parent.version;
   return (
     version.parent === parent.hash &&
