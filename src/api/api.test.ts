@@ -297,6 +297,29 @@ test('what is further back than a tenant may see is an empty answer, and what is
   }
 });
 
+test('an explanation tells what limits left out, and statistics what was read of the store', async () => {
+  const limits = () => ({ ...DEFAULT_LIMITS, maxQueryLookbackMs: 45_000 });
+  const explained = `/api/v1/query_range_explain?query=up&start=${T - 100}&end=${T}&step=30`;
+  const { what, children } = (await shown(explained, { limits })) as { what: string; children: unknown[] };
+  assert.equal(what, `limits: steps from ${new Date((T - 40) * 1000).toISOString()} on (max_query_lookback)`);
+  assert.equal(children.length, 1);
+  assert.doesNotMatch(((await shown(explained)) as { what: string }).what, /limits/);
+
+  const read = { fetchedRows: 1, fetchedObjects: 2, fetchedBytes: 3, cachedBlocks: 4, readSlots: 5, readGroups: 6 };
+  const { queries } = testSources(DATA);
+  const counting: TestParts['queries'] = {
+    range: queries.range.bind(queries),
+    partial: queries.partial.bind(queries),
+    async instant(...asked) {
+      const result = await queries.instant(...asked);
+      return { ...result, statistics: { ...result.statistics, ...read } };
+    },
+  };
+  const url = '/api/v1/query?query=1&stats=all';
+  const { stats } = (await shown(url, { queries: counting })) as { stats: { store: unknown } };
+  assert.deepEqual(stats.store, read);
+});
+
 const notAsked = () => Promise.reject(new Error('not asked'));
 
 test('time runs out, callers leave, engines fail', async () => {

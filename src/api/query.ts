@@ -88,10 +88,16 @@ async function runRange(call: Call, explain: boolean): Promise<Ran> {
   if (startMs > endMs) return { limit, result: nothingOf({ type: 'matrix', series: [] }) };
   checkLength(call.limits, endMs - startMs);
   const request = { ...common, startMs, endMs, stepMs };
-  return {
-    limit,
-    result: await evaluated(call, (queries, context) => queries.range(call.request.tenant, request, context)),
-  };
+  const result = await evaluated(call, (queries, context) => queries.range(call.request.tenant, request, context));
+  return { limit, result: tooEarlyMs > 0 ? toldCut(result, startMs) : result };
+}
+
+/** The answer of a query whose first steps were left out, as its explanation tells. */
+function toldCut(result: QueryResult, startMs: number): QueryResult {
+  const { explanation: inner } = result;
+  if (inner === undefined) return result;
+  const what = `limits: steps from ${new Date(startMs).toISOString()} on (max_query_lookback)`;
+  return { ...result, explanation: { ...inner, what, points: 0, children: [inner] } };
 }
 
 /** The answer of a query all of whose steps are before what may be read. */
@@ -318,9 +324,10 @@ function statsJson(stats: QueryStatistics): object {
 }
 
 /** Counts of the store, which Prometheus has not. They are absent where nothing came from it, so that its clients see what they know. */
-function storeStats({ fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks }: QueryStatistics): object {
+function storeStats(statistics: QueryStatistics): object {
+  const { fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks, readSlots, readGroups } = statistics;
   if (fetchedRows + fetchedObjects + cachedBlocks === 0) return {};
-  return { store: { fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks } };
+  return { store: { fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks, readSlots, readGroups } };
 }
 
 /** Counts of the front end, which Prometheus has not. They are absent where a query was evaluated as it is. */

@@ -232,6 +232,7 @@ export class Frontend implements QueryRunner {
     const refusal = splitRefusal(expr, rules);
     if (refusal !== undefined) {
       if (!isOne) stages.push(`split: left whole (${refusal})`);
+      stages.push(...this.#shardStages(request, expr));
       if (isMuch) await this.#refuseHopeless(tenant, request, expr, [request], context);
       return runner(request, context);
     }
@@ -244,8 +245,10 @@ export class Frontend implements QueryRunner {
       const tasks = cached?.tasks ?? parts;
       const ranges = isWhole ? [request] : joined(tasks, request.stepMs);
       if (isMuch) await this.#refuseHopeless(tenant, request, expr, ranges, context);
+      if (!isWhole && this.#options.cache !== undefined)
+        stages.push('cache: not asked, what is explained is evaluated');
+      stages.push(...this.#shardStages(request, expr));
       if (isWhole) return await runner(request, context);
-      if (this.#options.cache !== undefined) stages.push('cache: not asked, what is explained is evaluated');
       return await this.#inParts(request, tasks, cached, runner, context, pacer, budget);
     } finally {
       budget.close();
@@ -318,6 +321,15 @@ export class Frontend implements QueryRunner {
     if (cut === undefined) return whole;
     return (part, context) =>
       rangeOverInner(tenant, part, cut, { sharded, whole, over, memory: memory(), turns }, context);
+  }
+
+  /** Says whether a query, or each of its parts, is asked for in shards; nothing where it could not be. */
+  #shardStages({ allowPartial }: RangeRequest, expr: Expr): string[] {
+    const { shards } = this.#options;
+    if (shards === 0 || !isShardable(expr) || hasInnerAggregate(expr)) return [];
+    if (allowPartial === true) return ['shard: left whole (its answer may be incomplete)'];
+    if (this.#isSeriesLimited) return ['shard: left whole (max_fetched_series_per_query)'];
+    return [`shard: ${shards} shards of the series, where their answers can be merged`];
   }
 
   /** One time for all that a query, or a part of it, is made of. */

@@ -8,7 +8,7 @@ import { WRITE_HEADERS, writeBody } from '../../../test/harness/remote-write.ts'
 import { until } from '../../../test/harness/wait.ts';
 import type { ApiRequest } from '../../contract/api.ts';
 import type { Job, JobOrder } from '../../contract/jobs.ts';
-import type { LanguageFlags } from '../../contract/query.ts';
+import type { LanguageFlags, QueryExplanation } from '../../contract/query.ts';
 import { JobDesk } from '../../frontend/job-desk.ts';
 import { loadConfig } from '../../kit/config/load.ts';
 import { silentLogger } from '../../kit/observe/log.ts';
@@ -278,6 +278,30 @@ test('the trace of a request goes with each of its jobs, and with the call that 
   for (const list of [traces, left]) list.length = 0;
   await front.handle({ tenant: 'anonymous', method: 'GET', path: '/api/v1/labels', params: [] }, limits, signal);
   assert.ok(traces.length > 0 && [...traces, ...left].every((each) => each === undefined), 'none where none came');
+});
+
+test('an explanation tells shards, the queue, and who worked at each', async () => {
+  const { front } = stage;
+  const explain = async (query: string, from: number) => {
+    const params: ApiRequest['params'] = [['query', query], ['step', '3600'], ...days(from)];
+    const { text } = await asked(front, '/api/v1/query_range_explain', params);
+    const lines: string[] = [];
+    const walk = ({ what, children }: QueryExplanation) => {
+      lines.push(what);
+      children.forEach(walk);
+    };
+    walk((JSON.parse(text) as { readonly data: QueryExplanation }).data);
+    return lines;
+  };
+  const lines = await explain('sum(m)', 2);
+  assert.equal(lines[0], 'shard: 4 shards of the series, where their answers can be merged');
+  assert.equal(lines[1], 'merge of 2 parts by time');
+  const queued = lines.filter((line) => /^queue: \d+\.\d ms/.test(line)).length;
+  const worked = lines.filter((line) => /^querier q: \d+\.\d ms, an answer of \d+ bytes$/.test(line)).length;
+  assert.deepEqual([queued, worked], [8, 8]);
+  const whole = await explain('m', 0);
+  assert.equal(whole.filter((line) => line.startsWith('shard')).length, 0);
+  assert.match(whole.slice(0, 3).join('\n'), /^queue: .*\nquerier q: /);
 });
 
 test('parts by time and their shards are under way at once up to max_query_parallelism together', async () => {

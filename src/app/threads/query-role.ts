@@ -15,7 +15,7 @@ import type {
   RangeRequest,
 } from '../../contract/query.ts';
 import type { QueryRangeConfig } from '../../frontend/config.ts';
-import type { JobAnswer, WantedJob } from '../../frontend/job-desk.ts';
+import type { AnsweredJob, JobAnswer, WantedJob } from '../../frontend/job-desk.ts';
 import type { TraceParent } from '../../kit/observe/trace.ts';
 import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
@@ -73,7 +73,7 @@ export type JobsRole = {
   ask(
     request: Omit<WantedJob, 'inParts'> & { readonly trace: TraceParent | undefined },
     call: CallContext,
-  ): Promise<Transferred<JobAnswer>>;
+  ): Promise<Transferred<AnsweredJob>>;
 };
 
 /** Caches that all query workers share: of answers in memory, and of rows of stored series (`RowCache`). */

@@ -216,9 +216,10 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
       const ask: AskJob | undefined =
         jobs &&
         (async (name, payload, signal) => {
+          const leftMs = systemClock.monotonicMs();
           const answer = await jobs.call('ask', { ...turn, tenant: name, payload, trace: currentTrace() }, { signal });
           workedMs += answer.head.workedMs;
-          return answer;
+          return { ...answer, tookMs: systemClock.monotonicMs() - leftMs };
         });
       let isUnknown = false;
       const askLookup: AskJob | undefined =
