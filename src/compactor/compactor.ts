@@ -32,6 +32,8 @@ export interface CompactionRequest {
   readonly sweep: 'none' | 'due' | 'force';
   /** Earlier looks at the time that retention counts from; absent: the clock is right, this run alone decides. */
   readonly looks?: RetentionLooks;
+  /** Earlier looks at the clock, that requests to delete are forgotten by; absent: it is right. */
+  readonly clockLooks?: RetentionLooks;
   /**
    * Unix ms: requests that were through by then are left out of all that the ingester of this process has yet to flush. Absent: there
    * is none, and logs of others are bounded by their age.
@@ -186,11 +188,12 @@ export class Compactor {
   }
 
   /** Whether no log that is accepted can have samples from before the request, and so bring them to the store. */
-  #isForgettable(tombstone: Tombstone, { deletionsReadMs = Number.POSITIVE_INFINITY }: CompactionRequest): boolean {
+  #isForgettable(tombstone: Tombstone, request: CompactionRequest): boolean {
+    const { deletionsReadMs = Number.POSITIVE_INFINITY, clockLooks } = request;
     const { clock, deleteRequestCancelPeriodMs, walAgeMaxMs } = this.#options;
     const untilMs = forgottenMsOf(tombstone, deleteRequestCancelPeriodMs, walAgeMaxMs);
     const isRead = dueMsOf(tombstone, deleteRequestCancelPeriodMs) < deletionsReadMs;
-    return tombstone.state === 'processed' && untilMs <= clock.nowMs() && isRead;
+    return tombstone.state === 'processed' && untilMs <= settledNow(clock.nowMs(), clockLooks) && isRead;
   }
 
   /**

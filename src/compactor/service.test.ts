@@ -4,6 +4,7 @@ import { createLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { systemClock } from '../lib/clock.ts';
 import { DAY_MS } from '../lib/day.ts';
+import { LabelMatcher } from '../model/matcher.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { type CompactionRun, type CompactionRunner, runCompactor } from './compaction-run.ts';
@@ -170,5 +171,28 @@ test('what is past retention goes when the looks of an hour agree, and little by
   const dropped = lines.filter((line) => line.includes('dropped tables past retention'));
   assert.ok(dropped.length >= 3, 'two at most at once');
   assert.ok(lines.findIndex((line) => line.includes('will be dropped')) < lines.indexOf(dropped[0]!));
+  await service.stop();
+});
+
+test('a clock that jumps ahead for less than an hour forgets no delete request', async () => {
+  const { bench, service, looked } = await weekOn({ defaultMs: 0, tenants: new Map() });
+  const { clock, tombstones } = bench;
+  await tombstones.create('brief', [LabelMatcher.of('k', '=', '1')], START, START + DAY_MS - 1);
+  clock.set(clock.nowMs() + DAY_MS);
+  const states = async () => (await tombstones.list('brief')).map(({ state }) => state);
+  await looked(6);
+  assert.deepEqual(await states(), ['processed']);
+  const right = clock.nowMs();
+  // the loop looks once as it jumps
+  clock.set(right + 9 * DAY_MS);
+  await looked(4);
+  assert.deepEqual(await states(), ['processed']);
+  clock.set(right);
+  await looked(6);
+  clock.set(right + 9 * DAY_MS);
+  await looked(4);
+  assert.deepEqual(await states(), ['processed']);
+  await looked(1);
+  assert.deepEqual(await states(), []);
   await service.stop();
 });

@@ -8,7 +8,10 @@ import type { Retention } from './compactor.ts';
 import type { CompactorConfig } from './config.ts';
 import { compactorMetrics } from './metrics.ts';
 
-/** Looks of the loop, an interval apart, that must agree before anything is past retention: an hour's, with the default interval. */
+/**
+ * Looks of the loop, an interval apart, that must agree before anything is past retention, or a delete request is forgotten: an hour's,
+ * with the default interval.
+ */
 const RETENTION_LOOKS = 6;
 
 export interface CompactorServiceOptions {
@@ -35,6 +38,8 @@ export class CompactorService implements Service, CompactorControl {
   #sweptMs = 0;
   /** Times that the loop's last looks found for retention to count from, Unix ms, the newest last. */
   #looks: number[] = [];
+  /** The clock at the same looks. */
+  #clockLooks: number[] = [];
   #dueTold = '';
   #last: Promise<unknown> = Promise.resolve();
   #loop: Promise<void> = Promise.resolve();
@@ -54,7 +59,9 @@ export class CompactorService implements Service, CompactorControl {
     for (;;) {
       try {
         await clock.sleep(config.intervalMs, signal);
+        const lookMs = clock.nowMs();
         const { retentionNowMs } = await this.run({ force: false });
+        this.#clockLooks = [...this.#clockLooks, lookMs].slice(1 - RETENTION_LOOKS);
         this.#looks = [...this.#looks, retentionNowMs].slice(1 - RETENTION_LOOKS);
       } catch (error) {
         if (signal.aborted) return;
@@ -79,11 +86,12 @@ export class CompactorService implements Service, CompactorControl {
       const sweep = force ? 'force' : isSweepDue ? 'due' : 'none';
       // who asks for all of it at once means now
       const looks = { past: this.#looks, wanted: RETENTION_LOOKS };
+      const clockLooks = { past: this.#clockLooks, wanted: RETENTION_LOOKS };
       const run = {
         retention: retention(),
         sweep,
         firstSeen: this.#firstSeen,
-        ...(force ? {} : { looks }),
+        ...(force ? {} : { looks, clockLooks }),
         // while the ingester replays nothing is forgotten
         ...(deletionsReadMs && { deletionsReadMs: await deletionsReadMs().catch(() => 0) }),
       } as const;
