@@ -138,6 +138,8 @@ async function inOrderOf(
   await go(order.starts, Number.POSITIVE_INFINITY);
   await go(other, Number.POSITIVE_INFINITY);
   await Promise.all(running);
+  await turnsUntil(() => true);
+  assert.ok(!gates.isWaiting('change'), 'a change that was acknowledged is through');
   gates.open();
   // what it found is kept after it has answered
   await turnsUntil(() => true);

@@ -31,26 +31,32 @@ test(`${ROUNDS} queries after late samples, imports and deletes see them`, async
   console.log(`SEED=${SEED}`);
   const totals: Record<string, number> = {};
   for (let first = 0; first < ROUNDS; first += WORLD_ROUNDS) {
-    const isShared = (first / WORLD_ROUNDS) % 2 === 0;
-    const done = await rounds(SEED + first, Math.min(WORLD_ROUNDS, ROUNDS - first), isShared);
+    const world = first / WORLD_ROUNDS;
+    // all four, the first two of which differ in both
+    const options = { isShared: world % 2 === 0, isHeld: Math.floor((world + 1) / 2) % 2 === 1 };
+    const done = await rounds(SEED + first, Math.min(WORLD_ROUNDS, ROUNDS - first), options);
     for (const [what, count] of Object.entries(done)) totals[what] = (totals[what] ?? 0) + count;
   }
   console.log(JSON.stringify(totals));
-  const { late, deletes, hits, evaluated, steps } = totals as Record<
-    'late' | 'deletes' | 'hits' | 'evaluated' | 'steps',
+  const { late, held, deletes, hits, evaluated, steps } = totals as Record<
+    'late' | 'held' | 'deletes' | 'hits' | 'evaluated' | 'steps',
     number
   >;
   // few rounds may have none of something
-  if (ROUNDS >= 1000) assert.ok(late > ROUNDS / 20 && deletes > 0);
+  if (ROUNDS >= 1000) assert.ok(late > ROUNDS / 20 && deletes > 0 && held > 0);
   assert.ok(hits > ROUNDS);
   // most steps were answered from the cache
   assert.ok(evaluated < steps);
 });
 
 /** Changes and queries of one store. @returns how many there were of what */
-async function rounds(seed: number, count: number, isShared: boolean): Promise<Record<string, number>> {
+async function rounds(
+  seed: number,
+  count: number,
+  options: { readonly isShared: boolean; readonly isHeld: boolean },
+): Promise<Record<string, number>> {
   const random = seededRandom(seed);
-  const world = await startWorld(random, { isShared });
+  const world = await startWorld(random, options);
   const { clock } = world;
   const all = Array.from({ length: SPAN_MS / (5 * MINUTE_MS) }, (_, i) => NOW_MS - SPAN_MS + i * 5 * MINUTE_MS);
   await world.write(
@@ -78,7 +84,11 @@ async function rounds(seed: number, count: number, isShared: boolean): Promise<R
   const change = async () => {
     const dice = random();
     if (dice < 0.35) {
-      if (await world.write(someSeries(1 + Math.floor(random() * 3), someTime))) done.late++;
+      // days of a backfill are held
+      const writes = options.isHeld && random() < 0.1 ? 12 : 1;
+      for (let i = 0; i < writes; i++) {
+        if (await world.write(someSeries(1 + Math.floor(random() * 3), someTime))) done.late++;
+      }
     } else if (dice < 0.4) {
       await world.import(someSeries(2, someTime));
       done.imports++;
@@ -93,7 +103,7 @@ async function rounds(seed: number, count: number, isShared: boolean): Promise<R
       await world.flush();
       done.flushes++;
     } else if (dice < 0.7) {
-      await clock.advance(Math.floor(random() * 3) * MINUTE_MS);
+      await clock.advance(Math.floor(random() * (options.isHeld ? 12 : 3)) * MINUTE_MS);
       await world.write(someSeries(3, () => clock.nowMs()));
     }
   };
@@ -114,5 +124,5 @@ async function rounds(seed: number, count: number, isShared: boolean): Promise<R
     if (random() < 0.5) for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
   }
   await world.close();
-  return { ...done, evaluated: world.evaluated(), hits: world.hits() };
+  return { ...done, evaluated: world.evaluated(), hits: world.hits(), held: world.held() };
 }

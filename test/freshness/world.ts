@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
+import { countedRead, GenerationReads } from '../../src/app/threads/generation-reads.ts';
 import { MemoryCache } from '../../src/cache/memory.ts';
 import { Kernel } from '../../src/chunk/kernel.ts';
 import { Generations } from '../../src/chunkstore/generations.ts';
 import { Schema, TABLE_MS_DEFAULT } from '../../src/chunkstore/schema.ts';
 import { Tombstones } from '../../src/chunkstore/tombstones.ts';
 import { ChunkStoreWriter } from '../../src/chunkstore/writer.ts';
+import type { FrameTarget } from '../../src/contract/ingest.ts';
 import type { QueryRunner } from '../../src/contract/query.ts';
+import { Edge } from '../../src/distributor/edge.ts';
+import { LateSamples } from '../../src/distributor/late-samples.ts';
+import { DistributorService } from '../../src/distributor/service.ts';
 import { Frontend } from '../../src/frontend/frontend.ts';
 import { cacheLimitsOf, ResultsCache } from '../../src/frontend/results-cache.ts';
 import { nothingOver } from '../../src/frontend/test-answers.ts';
@@ -19,6 +24,7 @@ import type { ShardRole } from '../../src/ingester/shard/shard-messages.ts';
 import { shardRole } from '../../src/ingester/shard/shard-role.ts';
 import { type TestSeries, testFrames } from '../../src/ingester/shard/test-frames.ts';
 import { defaultsOf } from '../../src/kit/config/section.ts';
+import { Registry } from '../../src/kit/observe/metrics.ts';
 import { connectInThread } from '../../src/kit/thread/channel.ts';
 import { ManualClock } from '../../src/lib/manual-clock.ts';
 import type { Random } from '../../src/lib/random.ts';
@@ -32,6 +38,7 @@ import { Querier, querierEngine } from '../../src/querier/querier.ts';
 import { KernelRows } from '../../src/querier/row-kernel.ts';
 import { querierSyntax } from '../../src/querier/syntax.ts';
 import { MemoryTableStore } from '../../src/table/memory.ts';
+import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
 import { type Actor, Gates } from './gates.ts';
 
 export const TENANT = 't';
@@ -61,9 +68,13 @@ function shardOver(disk: MemoryDisk, folder: string, clock: ManualClock): Shard 
  * A store, an ingester, an importer, and two front ends.
  *
  * @param isShared whether the front ends share a cache; else each has its own, and neither hears of what the other sees
+ * @param isHeld whether days of a backfill are held, as by ingesters of a cluster; else it is known whether anybody reads marks, as in one process
  * @param withinMs the ingester is asked only for younger samples; 0: for all
  */
-export async function startWorld(random: Random, { gates = new Gates(), isShared = true, withinMs = 0 } = {}) {
+export async function startWorld(
+  random: Random,
+  { gates = new Gates(), isShared = true, isHeld = false, withinMs = 0 } = {},
+) {
   const clock = new ManualClock(NOW_MS);
   const tables = new MemoryTableStore();
   const objects = new MemoryObjectClient(clock);
@@ -121,11 +132,43 @@ export async function startWorld(random: Random, { gates = new Gates(), isShared
   };
   const querier = (): QueryRunner => sources('query').queries;
   const deletes = sources('change').deletes!;
+  const reads = new GenerationReads();
+  let held = 0;
+  const marks = new LateSamples(
+    (tenant, fromMs, toMs) => generations.move(tenant, fromMs, toMs),
+    AGE_MS / 2,
+    clock,
+    isHeld
+      ? {
+          hold(...days) {
+            held++;
+            return generations.hold(...days, 'ingester');
+          },
+        }
+      : { reads },
+  );
+  let late = 0;
+  const channel = gates.shard('change', ingester.channel);
+  const target: FrameTarget = {
+    push: (request) => channel.call('push', request, { transfer: [request.frames] }),
+    setMetadata: (request) => channel.call('setMetadata', request),
+  };
+  const distributor = new DistributorService({
+    edges: new Edge({ clock, rawBytesMax: 1 << 22, targets: [target] }),
+    limits: () => ({ ...DEFAULT_LIMITS, outOfOrderTimeWindowMs: LIMITS.outOfOrderMs, maxOldWindowsPerUser: 0 }),
+    noteLate(tenant, fromMs) {
+      late++;
+      return marks.note(tenant, fromMs);
+    },
+    registry: new Registry(),
+    clock,
+  });
   const seenGenerations = new Generations(schemaFor('query'), clock, randomBytes);
   const caches = Array.from({ length: isShared ? 1 : 2 }, () => new MemoryCache({ bytesMax: 1 << 24, clock }));
   let evaluated = 0;
-  const frontend = (cache: MemoryCache): Frontend => {
+  const frontend = (cache: MemoryCache, index: number): Frontend => {
     const own = querier();
+    const counts = new Int32Array(reads.ofWorker(index));
     return new Frontend({
       querier: {
         instant: own.instant.bind(own),
@@ -141,7 +184,7 @@ export async function startWorld(random: Random, { gates = new Gates(), isShared
       shards: 0,
       cache: new ResultsCache({
         cache,
-        generations: (tenant, signal) => seenGenerations.of(tenant, signal),
+        generations: (tenant, signal) => countedRead(counts, tenant, () => seenGenerations.of(tenant, signal)),
         flags: '',
         intervalMs: INTERVAL_MS,
         clock,
@@ -163,18 +206,26 @@ export async function startWorld(random: Random, { gates = new Gates(), isShared
   return {
     clock,
     plain: querier(),
-    frontends: [frontend(caches[0]!), frontend(caches.at(-1)!)],
+    frontends: [frontend(caches[0]!, 0), frontend(caches.at(-1)!, 1)],
     hits: () => caches.reduce((sum, { stats }) => sum + stats.hits, 0),
     evaluated: () => evaluated,
+    /** Times that days were held. */
+    held: () => held,
     /** Samples stay in the head, too, until `drop`. */
     flush: () => ingester.flush(),
     /** Once no query is under way: in a process it comes a quarter of an hour after the flush. */
     drop: () => ingester.shard.dropFlushed(),
-    /** Acknowledged when it resolves. */
+    /** Acknowledged when it resolves. @returns whether any of it was late */
     async write(series: TestSeries[]): Promise<boolean> {
-      const { lateMs } = await ingester.shard.push(TENANT, testFrames(series), LIMITS);
-      if (lateMs !== undefined) await generations.move(TENANT, lateMs, clock.nowMs() - AGE_MS / 2);
-      return lateMs !== undefined;
+      const before = late;
+      const { status, text } = await distributor.push({
+        tenant: TENANT,
+        headers: WRITE_HEADERS,
+        body: writeBody(series),
+      });
+      // of a time that a series has another value of one sample is kept
+      assert.ok(status === 204 || status === 400, text);
+      return late > before;
     },
     async import(series: TestSeries[]): Promise<void> {
       await importer.shard.push(TENANT, testFrames(series), LIMITS);
