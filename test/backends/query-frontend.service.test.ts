@@ -10,6 +10,7 @@ import { freePort } from '../harness/ports.ts';
 import { cpuMs } from '../harness/process-cost.ts';
 import { readEverything } from '../harness/remote-read.ts';
 import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
+import { runTool } from '../harness/tool.ts';
 import { until } from '../harness/wait.ts';
 import { tableServices } from './e2e-stores.ts';
 
@@ -48,7 +49,8 @@ interface Vector {
 if (storePort === undefined) test('query front end: needs DYNAMODB_PORT', { skip: true });
 else {
   test('front ends that are their own schedulers answer by a querier that asks them for work', async (t) => {
-    await using cluster = new Cluster(common('-tenant-federation.enabled', '-querier.cache-samples-min=0'));
+    const settings = common('-tenant-federation.enabled', '-querier.cache-samples-min=0', '-web.enable-admin-api');
+    await using cluster = new Cluster(settings);
     await cluster.start('i1', ['-target=ingester']);
     await cluster.ready();
     const d = await cluster.start('d1', ['-target=distributor']);
@@ -63,7 +65,12 @@ else {
       const answer = await fetch(`${f.url}/ready`);
       return answer.status === 503 && (await answer.text()).includes('no querier asks for work');
     });
-    const q = await cluster.start('q1', ['-target=querier', `-querier.frontend-address=${addresses.join(',')}`]);
+    const q = await cluster.start('q1', [
+      '-target=querier',
+      `-querier.frontend-address=${addresses.join(',')}`,
+      // lists of rows that are cached know of an import later
+      '-chunk-store.row-cache-size=0',
+    ]);
     await cluster.ready();
 
     await t.test('as the querier itself does', async () => {
@@ -169,6 +176,83 @@ else {
       t.diagnostic(`${cached} steps came from a cache`);
       assert.ok(cached > steps, `${cached} steps from caches`);
     });
+
+    await t.test(
+      'with deletes, cancelled deletes and imports, whichever of them has cached what was before',
+      async () => {
+        const endS = Math.floor(Date.now() / 600_000) * 600 - 4 * 3600;
+        const startS = endS - 30 * 3600;
+        const steps = (endS - startS) / 600 + 1;
+        const headersOf = (tenant: string) => ({ 'x-scope-orgid': tenant });
+        const ask = async (of: Pallium, tenant: string) => {
+          const params = { query: 'count(m)', start: String(startS), end: String(endS), step: '600' };
+          const path = `${of.url}/api/v1/query_range?${new URLSearchParams(params)}`;
+          const answer = await fetch(path, { headers: headersOf(tenant) });
+          const timing = answer.headers.get('server-timing') ?? '';
+          const { data } = (await answer.json()) as { data: Matrix };
+          const cachedSteps = Number(/cached_steps;desc="(\d+)"/.exec(timing)?.[1] ?? 0);
+          return { counts: data.result[0]!.values.map(([, value]) => Number(value)), cachedSteps };
+        };
+        /** Both front ends have cached it. */
+        const cached = (tenant: string, counts: readonly number[]) =>
+          Promise.all(
+            frontends.map((each) =>
+              until('it comes from the cache', async () => {
+                const answer = await ask(each, tenant);
+                assert.deepEqual(answer.counts, counts);
+                return answer.cachedSteps > steps / 2;
+              }),
+            ),
+          );
+        const admin = async (of: Pallium, tenant: string, path: string, params: Record<string, string>) => {
+          const url = `${of.url}/api/v1/admin/tsdb/${path}?${new URLSearchParams(params)}`;
+          const answer = await fetch(url, { method: 'POST', headers: headersOf(tenant) });
+          assert.equal(answer.status, 204, await answer.text());
+        };
+        const times = Array.from({ length: steps }, (_, k) => (startS + 600 * k) * 1000);
+        const body = writeBody(
+          ['0', '1'].map((i) => ({ labels: { __name__: 'm', i }, samples: times.map((ms) => [ms, 1] as const) })),
+        );
+        for (const tenant of ['deletes', 'imports']) {
+          const headers = { ...WRITE_HEADERS, ...headersOf(tenant) };
+          const pushed = await fetch(`${d.url}/api/v1/push`, { method: 'POST', headers, body });
+          assert.ok(pushed.ok, await pushed.text());
+        }
+        const both = times.map(() => 2);
+
+        // a delete of an hour, and its end, each asked for at the other front end than the one before
+        const [fromMs, toMs] = [times[30]!, times[36]!];
+        const rest = times.map((ms) => (ms >= fromMs && ms <= toMs ? 1 : 2));
+        for (let round = 0; round < 4; round++) {
+          const [one, two] = round % 2 === 0 ? frontends : frontends.toReversed();
+          await cached('deletes', both);
+          const range = { start: String(fromMs / 1000), end: String(toMs / 1000) };
+          await admin(one!, 'deletes', 'delete_series', { 'match[]': 'm{i="1"}', ...range });
+          for (const each of [two!, one!]) assert.deepEqual((await ask(each, 'deletes')).counts, rest, `${round}`);
+          await cached('deletes', rest);
+          const listed = await two!
+            .api(headersOf('deletes'))
+            .data<readonly { readonly request_id: string; readonly created_at: number }[]>(
+              '/api/v1/admin/tsdb/delete_series',
+              {},
+            );
+          await admin(two!, 'deletes', 'cancel_delete_request', { request_id: listed.at(-1)!.request_id });
+          for (const each of [one!, two!]) assert.deepEqual((await ask(each, 'deletes')).counts, both, `${round}`);
+        }
+
+        await cached('imports', both);
+        const text = times.map((ms) => `m{i="2"} 1 ${ms / 1000}`).join('\n');
+        const store = settings.filter((flag) => /^-(schema|dynamodb)\./.test(flag));
+        const folder = cluster.folder('import');
+        const flags = [`-data.dir=${folder}`, '-tenant=imports', ...store];
+        const { code, stderr } = await runTool(['import', ...flags], `# TYPE m unknown\n${text}\n# EOF\n`);
+        assert.equal(code, 0, stderr);
+        for (const each of frontends) {
+          const { counts, cachedSteps } = await ask(each, 'imports');
+          assert.deepEqual([cachedSteps, counts], [0, times.map(() => 3)]);
+        }
+      },
+    );
 
     await t.test('and queriers stop within 100 ms where a client goes away', async () => {
       const nowS = Math.floor(Date.now() / 1000);
