@@ -15,7 +15,7 @@ export const queryRangeConfig = section('query_range', 'Query front end', {
   maxRetries: count({
     default: 5,
     flag: 'querier.max-retries-per-request',
-    help: 'Times that a query, or a part or shard of one, is asked for again when who evaluates it, a store, or a quorum of ingesters fails: at once where another takes the place of one that is gone, else after a pause of 0.1 s that doubles, up to a second. Errors of the query itself are never tried again.',
+    help: 'Times that a query, or a part or shard of one, is asked for again when who evaluates it, a store, or a quorum of ingesters fails: at once where another takes the place of one that is gone, else after a pause of 0.1 s that doubles, up to a second, for five seconds: the client of a store tries longer by itself. Errors of the query itself are never tried again.',
   }),
   cacheResults: toggle({
     default: true,

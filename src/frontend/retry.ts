@@ -38,6 +38,8 @@ const REPLACED: ReadonlySet<string> = new Set([
   'peer-gone',
   'shutting-down',
 ]);
+/** A store's client tries again by itself for longer than this: when it has given up, more tries would only take more time. */
+const AGAIN_WITHIN_MS = 5_000;
 const PAUSE = { minMs: 100, maxMs: 1_000, triesMax: 1 };
 
 /**
@@ -47,11 +49,14 @@ const PAUSE = { minMs: 100, maxMs: 1_000, triesMax: 1 };
  * @param signal nothing is tried again when it is aborted
  */
 export async function withRetries<T>(retries: Retries, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
+  const { retriesMax, clock } = retries;
+  const startedMs = clock.monotonicMs();
   for (let tries = 0; ; tries++) {
     try {
       return await run();
     } catch (thrown) {
-      if (signal.aborted || tries >= retries.retriesMax || !isRetried(thrown)) throw thrown;
+      if (signal.aborted || tries >= retriesMax || !isRetried(thrown)) throw thrown;
+      if (!isReplaced(thrown) && clock.monotonicMs() - startedMs > AGAIN_WITHIN_MS) throw thrown;
       await pauseAfter(thrown, tries + 1, retries, signal);
     }
   }
@@ -68,7 +73,7 @@ export async function pauseAfter(
   { clock, random }: Pick<Retries, 'clock' | 'random'>,
   signal: AbortSignal,
 ): Promise<void> {
-  if (thrown instanceof AppError && REPLACED.has(thrown.facts.id)) return;
+  if (isReplaced(thrown)) return;
   await clock.sleep(backoffMs(PAUSE, failedTries, random), signal);
 }
 
@@ -116,6 +121,10 @@ export class RetryingRunner implements QueryRunner {
       return ask({ ...request, timeoutMs });
     });
   }
+}
+
+function isReplaced(thrown: unknown): boolean {
+  return thrown instanceof AppError && REPLACED.has(thrown.facts.id);
 }
 
 function isRetried(thrown: unknown): boolean {

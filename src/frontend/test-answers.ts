@@ -35,14 +35,14 @@ export function comparableAnswer(answer: Answer) {
 }
 
 /** Lets time go on until there is an answer: what fails is asked for again after a pause. */
-export async function afterPauses<T>(clock: ManualClock, answer: Promise<T>): Promise<T> {
+export async function afterPauses<T>(clock: ManualClock, answer: Promise<T>, turnsMax = 1_000): Promise<T> {
   let isThere = false;
   const there = () => {
     isThere = true;
   };
   answer.then(there, there);
   for (let turn = 0; !isThere; turn++) {
-    if (turn > 1000) throw new Error('there is no answer after ten seconds');
+    if (turn > turnsMax) throw new Error(`there is no answer after ${turnsMax * 10} ms`);
     await clock.advance(10);
   }
   return answer;
