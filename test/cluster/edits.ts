@@ -177,6 +177,43 @@ export const EDITED_RULES = {
       },
     ],
   },
+  'the floor waits for all that are left': {
+    else: 'a version is forgotten although one owner was given up and one has not said that the store has all, and nobody is told of the former',
+    edits: [
+      { file: 'ring/confirmation.ts', find: 'return silent.every((id)', put: 'return silent.some((id)' },
+      {
+        file: 'ring/confirmation.ts',
+        find: 'for (const gone of goneOf(silent, later)) lost.set(gone.id, gone);',
+        put: '',
+      },
+    ],
+  },
+  'who took samples with it is told of': {
+    else: 'an owner that was given up is told of only as long as a version has it',
+    edits: [
+      {
+        file: 'ring/confirmation.ts',
+        find: 'for (const gone of goneOf(silent, later)) lost.set(gone.id, gone);',
+        put: '',
+      },
+    ],
+  },
+  'arcs are those of each version': {
+    else: 'older versions are asked for the arcs that series have under the newest',
+    edits: [
+      { file: 'ring/asks.ts', find: 'arcsOf(slotsOf(version), tenant', put: 'arcsOf(slotsOf(view.newest), tenant' },
+    ],
+  },
+  'a word counts as an answer': {
+    else: 'who gave its word for a version, and left, is asked under it like any other owner',
+    edits: [
+      {
+        file: 'ring/asks.ts',
+        find: 'const silent = isNewest ? owners : owners.filter(',
+        put: 'const silent = isNewest || owners.length > 0 ? owners : owners.filter(',
+      },
+    ],
+  },
   'who was taken out can be given up': {
     else: 'an operator can give up members of the newest version only',
     edits: [{ file: 'ring/plan.ts', find: "if (force && isPast && change.kind === 'remove')", put: 'if (false)' }],

@@ -452,6 +452,67 @@ export const SCRIPTS = {
       await stage.askEachMinute('front-1', 8, [tenant]);
     },
   },
+  'two owners that are given up': {
+    what: 'both owners that have a sample die, and an operator gives them up; the third says that the store has all of its own',
+    nodes: growing(5),
+    async play(stage) {
+      await stage.begin();
+      await stage.until(() => stage.counts('front-1', ({ members }) => members.length === 5), 'not all join');
+      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
+      stage.cut(['front-0'], [c]);
+      await stage.pushed('front-0', { tenant });
+      const ids = [a, b].map((name) => stage.node(name).parts!.ring!.id);
+      for (const name of [a, b]) stage.remove(name);
+      for (const id of ids) {
+        stage.ring(c, (ring) => ring.change({ kind: 'remove', id }, { force: true }));
+        await stage.run(5_000);
+      }
+      await stage.until(() => stage.counts('front-1', ({ members }) => members.length === 3), 'they are not given up');
+      const { number } = stage.newest('front-1');
+      const isForgotten = () => stage.newest('front-1').floor >= number - 1;
+      await stage.until(isForgotten, 'the floor does not rise', 40 * MINUTE);
+      await stage.asked('front-1', { tenant });
+    },
+  },
+  'a tenant that outgrows its slot before a window is flushed': {
+    what: 'two owners of the only slot of a tenant have samples; then it has many slots, of which other members own some',
+    nodes: growing(6),
+    async play(stage) {
+      await stage.begin();
+      await stage.until(() => stage.counts('front-1', ({ members }) => members.length === 6), 'not all join');
+      const tenant = stage.tenantOf(stage.newest('front-1'), ['ingester-0', 'ingester-1', 'ingester-2']);
+      const lines = Array.from({ length: 30 }, (_, i) => ({ tenant, metric: `m${i}` }));
+      stage.cut(['front-0'], ['ingester-2']);
+      for (const line of lines) await stage.pushed('front-0', line);
+      await stage.until(
+        () => stage.counts('front-1', ({ tenants }) => tenants.has(tenant)),
+        'the tenant does not grow',
+      );
+      for (const line of lines) await stage.asked('front-1', line);
+    },
+  },
+  'one that leaves before two lose something': {
+    what: 'one of three owners drains, says that the store has all that it held, and leaves; then the machines of the others stop',
+    nodes: growing(5),
+    async play(stage) {
+      await stage.begin();
+      await stage.until(() => stage.counts('front-1', ({ members }) => members.length === 5), 'not all join');
+      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
+      await stage.pushed('front-0', { tenant });
+      stage.ring(b, (ring) => ring.drain());
+      await stage.until(() => stage.counts('front-1', lacks(b)), 'it does not leave');
+      stage.remove(b);
+      for (const each of TENANTS) await stage.pushed('front-0', { tenant: each });
+      await stage.pushed('front-0', { tenant });
+      await stage.run(10);
+      for (const name of [a, c]) stage.cluster.crash(stage.node(name));
+      for (const name of [a, c]) stage.cluster.start(stage.node(name));
+      await stage.until(() => stage.cluster.isReady, 'they do not start');
+      await stage.asked('front-1', { tenant });
+    },
+  },
   'all restart beside a key-value store that is empty': {
     what: 'all machines stop at once, and the store of the ring loses all',
     nodes: growing(3),
