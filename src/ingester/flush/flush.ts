@@ -11,6 +11,7 @@ import type { ChunkStoreWriter, WriteGroup } from '../../chunkstore/writer.ts';
 import type { Channel } from '../../kit/thread/channel.ts';
 import { ageMsOf, type Clock, momentOf } from '../../lib/clock.ts';
 import { dayOf } from '../../lib/day.ts';
+import { fencedSignal, throwIfFenced } from '../../lib/fenced-signal.ts';
 import { AppError } from '../../model/errors.ts';
 import { ringErrors } from '../../model/errors-ring.ts';
 import type { TenantSize } from '../../model/slot-sizes.ts';
@@ -161,12 +162,13 @@ export class Flusher {
     const windows = due.sort((a, b) => b.sealed.window - a.sealed.window).splice(0, windowsMax);
     const left = due.length > 0 ? { left: due.length } : {};
     // what was read of deletions at the beginning does not hold for ever, and a machine may sleep
-    const fence = async () => {
-      if (ageMsOf(this.#clock, begunAt) > leftMs) throw new Error('the flush took too long, it begins anew');
-    };
+    const signal = fencedSignal(() =>
+      ageMsOf(this.#clock, begunAt) > leftMs ? new Error('the flush took too long, it begins anew') : undefined,
+    );
+    const fence = async () => throwIfFenced(signal);
     try {
       const groups = this.#groups(windows, tenant, turns, failures);
-      for (const { seriesCount, sampleCount, bytes } of await this.#writer.write(groups, undefined, fence)) {
+      for (const { seriesCount, sampleCount, bytes } of await this.#writer.write(groups, signal, fence)) {
         counts.groups++;
         counts.series += seriesCount;
         counts.samples += sampleCount;
@@ -235,13 +237,14 @@ export class Flusher {
         windows.push({ shard, index, sealed, phases: [0, 1], endMs, spread, placements: new Map(), failed: false });
       }
     }
-    const fence = async () => {
-      if (ageMsOf(this.#clock, begunAt) > leftMs) throw new Error('reading back took too long, it begins anew');
-    };
+    const fenced = fencedSignal(() =>
+      ageMsOf(this.#clock, begunAt) > leftMs ? new Error('reading back took too long, it begins anew') : undefined,
+    );
+    const fence = async () => throwIfFenced(fenced);
     const groups = untilAborted(this.#groups(windows, undefined, turns, failures, true), signal);
     let written = 0;
     try {
-      for (const { sampleCount } of await this.#writer.write(groups, undefined, fence)) written += sampleCount;
+      for (const { sampleCount } of await this.#writer.write(groups, fenced, fence)) written += sampleCount;
     } catch (error) {
       failures.push((error as Error).message);
     }

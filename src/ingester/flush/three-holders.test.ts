@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { kindOf, ROW_GROUP } from '../../chunkstore/keys.ts';
+import { throwIfFenced } from '../../lib/fenced-signal.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { nextTurn } from '../../lib/turn.ts';
 import { storeErrors } from '../../model/errors-store.ts';
@@ -338,6 +339,26 @@ for (const passes of ['set', 'setWall'] as const) {
   const how = passes === 'set' ? '' : ', also where the machine slept meanwhile';
   test(`a flush that takes longer than requests are kept for writes nothing${how}`, (t) => tooLongFlush(t, passes));
 }
+
+test('nor does one that stands still between two tries of a write', async (t) => {
+  const { store, holders } = cluster(t);
+  await holders[0]!.push([...samplesOf(1, 2, 10)]);
+  store.clock.set(START_MS + DAY);
+  const { client } = store.tables;
+  const { write } = client;
+  let tries = 0;
+  // as a client of a store elsewhere: the first try fails after a pause
+  client.write = async (table, rows, signal) => {
+    tries++;
+    store.clock.setWall(START_MS + 8 * DAY);
+    throwIfFenced(signal);
+    await write.call(client, table, rows, signal);
+  };
+  assert.match((await holders[0]!.flush(true))!.failures.join(), /the flush took too long/);
+  client.write = write;
+  assert.ok(tries > 0);
+  assert.equal((await store.size()).rows, 0);
+});
 
 async function tooLongFlush(t: TestContext, passes: 'set' | 'setWall'): Promise<void> {
   const { store, holders } = cluster(t);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../../lib/clock.ts';
+import { fencedSignal } from '../../lib/fenced-signal.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { AppError } from '../../model/errors.ts';
 import { StoreCaller, type StoreCallerOptions } from './caller.ts';
@@ -145,4 +146,20 @@ test('secrets do not reach an error', async () => {
   const error = await one.call(what, undefined, failing('denied')).catch((thrown) => thrown);
   assert.equal(error.message, 'test read on t was denied: bad login *** at http://***@host/x?sig=***&x=1');
   assert.equal(redact('a\n  b'.repeat(1000), []).length, 301);
+});
+
+test('no further try is made once the fence of its signal is passed, whatever the process did between them', async () => {
+  let isPassed = false;
+  const signal = fencedSignal(() => (isPassed ? new Error('too late') : undefined));
+  let tries = 0;
+  const attempt = async () => {
+    tries++;
+    // it stands still here
+    isPassed = true;
+    throw { kind: 'unavailable', reason: 'because' } satisfies Failure;
+  };
+  await assert.rejects(caller().call(what, signal, attempt), /too late/);
+  assert.equal(tries, 1);
+  await assert.rejects(caller().call(what, signal, attempt), /too late/);
+  assert.equal(tries, 1);
 });

@@ -1,5 +1,6 @@
 import { type Backoff, backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { throwIfFenced } from '../../lib/fenced-signal.ts';
 import { type Random, systemRandom } from '../../lib/random.ts';
 import { Semaphore } from '../../lib/semaphore.ts';
 import { AppError } from '../../model/errors.ts';
@@ -53,7 +54,10 @@ export class StoreCaller {
       this.#throwIfClosed();
       let failure: Failure;
       try {
-        return await this.#places.run(() => this.#tryOnce(signal, failedTries, attempt), signal);
+        return await this.#places.run(() => {
+          throwIfFenced(signal);
+          return this.#tryOnce(signal, failedTries, attempt);
+        }, signal);
       } catch (thrown) {
         signal?.throwIfAborted();
         this.#throwIfClosed();
