@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kindOf, ROW_GROUP } from '../../src/chunkstore/keys.ts';
+import { compactorConfig } from '../../src/compactor/config.ts';
 import type { PushedSeries } from '../../src/contract/push.ts';
+import { defaultsOf } from '../../src/kit/config/section.ts';
 import { Cluster } from './cluster.ts';
 import { makeCompactor } from './parts.ts';
 import { SimProcess } from './process.ts';
@@ -30,6 +32,8 @@ interface Day {
   readonly acked: number;
 }
 
+/** The day is due to be merged. */
+const END_MS = 24 * HOUR + defaultsOf(compactorConfig).dayDelayMs + 10 * MINUTE;
 /** The store is away from the one to the other. */
 const AWAY_MS = [9 * HOUR, 15 * HOUR] as const;
 
@@ -94,7 +98,7 @@ async function aDay(replicas: number, { restart = false, away = false } = {}): P
     assert.ok(acked >= (scrapes - 1) * TENANTS.length, `${acked} of ${scrapes * TENANTS.length} writes were taken`);
     cluster.store.faults.unavailable = 0;
   }
-  await world.run(25 * HOUR - world.atMs);
+  await world.run(END_MS - world.atMs);
   assert.equal(acked, scrapes * TENANTS.length);
   const counts = scrapes * METRICS.length * INSTANCES.length;
   for (const tenant of TENANTS) {
@@ -119,7 +123,7 @@ async function askAll(cluster: Cluster, front: string, tenant: string): Promise<
   const found: number[] = [];
   for (const what of ['count', 'sum']) {
     let isAnswered = false;
-    const expr = METRICS.map((metric) => `sum(${what}_over_time(${metric}[26h]))`).join(' + ');
+    const expr = METRICS.map((metric) => `sum(${what}_over_time(${metric}[${END_MS / MINUTE + 60}m]))`).join(' + ');
     const answer = cluster.query(front, tenant, expr, toMs);
     answer.catch(() => {}).finally(() => (isAnswered = true));
     assert.ok(await world.until(() => isAnswered, 5 * MINUTE));
