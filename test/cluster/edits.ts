@@ -177,6 +177,30 @@ export const EDITED_RULES = {
       },
     ],
   },
+  'an address belongs to who has it now': {
+    else: 'a member that another one replaced is asked at its address, where the other answers',
+    edits: [
+      {
+        file: 'ring/view.ts',
+        find: 'return newer.has(found.address) ? undefined : found.address;',
+        put: 'return found.address;',
+      },
+    ],
+  },
+  'who was taken out does not join by a wish of before': {
+    else: 'a member that was given up joins again as long as its row is fresh',
+    edits: [{ file: 'ring/plan.ts', find: '.filter((row) => knowsThatItIsOut(row, view))', put: '' }],
+  },
+  'losses are warnings where nobody is left to ask': {
+    else: 'owners that lost something are a quorum, with a warning, although another one may have what they lost',
+    edits: [
+      {
+        file: 'querier/read-quorums.ts',
+        find: 'counted + lost === ask.owners.length + ask.gone.length;',
+        put: 'counted + lost >= ask.quorum;',
+      },
+    ],
+  },
   'the floor waits for all that are left': {
     else: 'a version is forgotten although one owner was given up and one has not said that the store has all, and nobody is told of the former',
     edits: [
