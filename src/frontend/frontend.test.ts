@@ -96,7 +96,12 @@ interface Asked {
 }
 
 /** A front end over a querier that answers when the test says so. */
-function askedFrontend(parallelMax: number, more: Partial<FrontendOptions> = {}, result = emptyResult()) {
+function askedFrontend(
+  parallelMax: number,
+  more: Partial<FrontendOptions> = {},
+  result = emptyResult(),
+  ended = (signal: AbortSignal): Error => signal.reason,
+) {
   const asked: Asked[] = [];
   /** Expressions that were asked for in shards. */
   const shards: string[] = [];
@@ -110,7 +115,7 @@ function askedFrontend(parallelMax: number, more: Partial<FrontendOptions> = {},
     },
     range: (_, request, { signal }) =>
       new Promise((resolve, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason));
+        signal.addEventListener('abort', () => reject(ended(signal)));
         asked.push({ request, signal, resolve: () => resolve(result), reject });
       }),
   };
@@ -175,7 +180,8 @@ test('the error is that of the first part that fails, and later ones end', async
 test('parts that are too much together end the query, also those before them', async () => {
   const limits = { ...DEFAULT_LIMITS, maxFetchedChunksPerQuery: 10 };
   const need = { sizesOf: async () => {}, limits };
-  const { asked, frontend } = askedFrontend(3, { need }, testSteps(0, 0, { fetchedChunks: 6 }));
+  const canceled = () => queryErrors.queryCanceled({});
+  const { asked, frontend } = askedFrontend(3, { need }, testSteps(0, 0, { fetchedChunks: 6 }), canceled);
   const answer = frontend.range('t', FIVE_DAYS, { signal: SIGNAL });
   await settle();
   asked[2]!.resolve();

@@ -395,6 +395,9 @@ export class Frontend implements QueryRunner {
         throw thrown;
       }
       return result;
+    }).catch((thrown) => {
+      // parts that it ended say so in words of their own
+      throw over.signal.aborted ? over.signal.reason : thrown;
     });
     const answers = results.map(stepsOf);
     const steps = await (cached === undefined ? joinSteps(request, answers, pacer) : cached.join(answers, pacer));
