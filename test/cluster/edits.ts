@@ -52,6 +52,17 @@ export const EDITED_RULES = {
       { file: 'ingester/member.ts', find: 'if (view.newest.number > number) return true;', put: '' },
     ],
   },
+  'a word holds over restarts': {
+    else: 'a member that starts takes writes of a version that it gave its word for, and they count although it knows a newer one',
+    edits: [
+      {
+        file: 'ring/member.ts',
+        find: 'if (number <= Math.max(this.refusedUpTo(), this.#file.saved.word))',
+        put: 'if (number <= this.refusedUpTo())',
+      },
+      { file: 'ingester/member.ts', find: 'if (view.newest.number > number) return true;', put: '' },
+    ],
+  },
   'who has not read deletions writes nothing': {
     else: 'a holder writes what it has, however long ago it read the requests to delete',
     edits: [

@@ -31,6 +31,7 @@ const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'the store is listed after the word': 'two owners that drain and leave',
   'one owner of an arc at a time': 'two owners that are taken out',
   'writes of old versions are refused': 'a writer of a version whose time is over',
+  'a word holds over restarts': 'a writer of a version whose time is over, and owners that have just started',
   'an empty folder is another member': 'a folder that is lost beside a cut',
   'the word is about what came before': 'arcs that move twice before a window is flushed',
   'who lost something gives no word': 'a power cut before an arc moves',

@@ -99,20 +99,12 @@ export const SCRIPTS = {
   'a writer of a version whose time is over': {
     what: 'a writer that knows no newer version reaches two owners, of which one has given its word',
     nodes: growing(3),
-    async play(stage) {
-      await stage.begin();
-      stage.cutFromKv('front-1');
-      stage.add('ingester-3');
-      await stage.until(() => stage.counts('front-0', has('ingester-3')), 'nobody joins');
-      const tenant = stage.tenantOf(stage.newest('front-0'), ['ingester-1', 'ingester-2', 'ingester-3']);
-      const words = () => [...stage.node('ingester-3').parts!.ring!.rows.values()].map(({ word }) => word);
-      await stage.until(() => words().every((word) => word > 0), 'words are not given');
-      await stage.run(MINUTE);
-      stage.cut(['front-1'], ['ingester-2']);
-      await stage.push('front-1', { tenant });
-      stage.cut(['front-0'], ['ingester-0', 'ingester-1']);
-      await stage.ask('front-0', { tenant });
-    },
+    play: (stage) => writeUnderOld(stage),
+  },
+  'a writer of a version whose time is over, and owners that have just started': {
+    what: 'the same right after both were started again, so that the five minutes of the version are not over for them',
+    nodes: growing(3),
+    play: (stage) => writeUnderOld(stage, 'ingester-0', 'ingester-1'),
   },
   'two owners that are taken out': {
     what: 'two owners of an arc are cut off from the key-value store until they are taken out; a reader knows no better than they',
@@ -583,6 +575,24 @@ export const SCRIPTS = {
     },
   },
 } satisfies Record<string, Script>;
+
+/** A writer that knows the version before the newest only reaches two owners; a reader the others. */
+async function writeUnderOld(stage: Stage, ...restarted: readonly string[]): Promise<void> {
+  await stage.begin();
+  stage.cutFromKv('front-1');
+  stage.add('ingester-3');
+  await stage.until(() => stage.counts('front-0', has('ingester-3')), 'nobody joins');
+  const tenant = stage.tenantOf(stage.newest('front-0'), ['ingester-1', 'ingester-2', 'ingester-3']);
+  const words = () => [...stage.node('ingester-3').parts!.ring!.rows.values()].map(({ word }) => word);
+  await stage.until(() => words().every((word) => word > 0), 'words are not given');
+  await stage.run(MINUTE);
+  for (const name of restarted) stage.restart(name);
+  await stage.until(() => stage.cluster.isReady, 'they do not start');
+  stage.cut(['front-1'], ['ingester-2']);
+  await stage.push('front-1', { tenant });
+  stage.cut(['front-0'], ['ingester-0', 'ingester-1']);
+  await stage.ask('front-0', { tenant });
+}
 
 /** Keeps the first write of rows of groups from the store until it is released; others go on. */
 function holdWrites({ cluster: { store } }: Stage): { readonly count: number; release(): void } {
