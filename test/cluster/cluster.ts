@@ -26,9 +26,16 @@ export interface Parts {
   notReady(): string | undefined;
 }
 
+export interface ApiAnswer {
+  readonly data: unknown;
+  readonly warnings?: readonly string[];
+}
+
 export interface FrontParts {
   push(tenant: string, series: readonly SentSeries[]): Promise<PushResponse>;
   query(tenant: string, expr: string, timeMs: number): Promise<QueryResult>;
+  /** As the HTTP API has it: `data` and `warnings` of a path's answer. */
+  get(tenant: string, path: string, params: readonly [string, string][]): Promise<ApiAnswer>;
   /** @returns the end of the range that is deleted */
   deleteSeries(tenant: string, metric: string, startMs: number, endMs: number): Promise<number>;
 }
@@ -177,6 +184,10 @@ export class Cluster implements Doors {
 
   query(front: string, tenant: string, expr: string, timeMs: number): Promise<QueryResult> {
     return this.#at(front, (parts) => parts.query(tenant, expr, timeMs));
+  }
+
+  get(front: string, tenant: string, path: string, params: readonly [string, string][]): Promise<ApiAnswer> {
+    return this.#at(front, (parts) => parts.get(tenant, path, params));
   }
 
   deleteSeries(front: string, tenant: string, metric: string, startMs: number, endMs: number): Promise<number> {

@@ -66,7 +66,8 @@ const TROUBLES: readonly Trouble[] = [
     weight: 4,
     begin(_, node) {
       const { process } = node;
-      process?.pause();
+      // a machine that sleeps stops the monotonic clock, too
+      process?.pause(process.world.random(`sleep ${process.world.atMs}`)() < 0.5);
       return { end: () => process?.resume(), maxMs: 20 * MINUTE, what: node.name };
     },
   },
@@ -148,8 +149,18 @@ const TROUBLES: readonly Trouble[] = [
     name: 'kv away',
     weight: 2,
     begin(cluster) {
-      cluster.kv.isAway = true;
-      return { end: () => (cluster.kv.isAway = false), maxMs: 40 * MINUTE, what: '' };
+      const { kv, world } = cluster;
+      const before = kv.delayMsMax;
+      // or it is slow, and calls fail, half of them when what they asked for was done
+      const random = world.random(`kv ${world.atMs}`);
+      if (random() < 0.5) {
+        kv.failShare = 0.1 + 0.5 * random();
+        kv.delayMsMax = 5 + 2_000 * random();
+      } else {
+        kv.isAway = true;
+      }
+      const end = () => Object.assign(kv, { isAway: false, failShare: 0, delayMsMax: before });
+      return { end, maxMs: 40 * MINUTE, what: kv.isAway ? '' : `${Math.round(100 * kv.failShare)} % fail` };
     },
   },
 ];
@@ -217,7 +228,7 @@ export class FaultsPlan {
     network.heal();
     Object.assign(network.weather, { lossShare: 0, delayMsMin: 0.2, delayMsMax: 2 });
     Object.assign(store.faults, { unavailable: 0, lost: 0, repeated: 0, throttled: 0, delayMs: 20 });
-    kv.isAway = false;
+    Object.assign(kv, { isAway: false, failShare: 0 });
     for (const node of nodes) {
       node.disk.bytesMax = Number.POSITIVE_INFINITY;
       node.machine.skewMs = 0;

@@ -2,6 +2,7 @@ import type { PushedSample, PushResponse } from '../../src/contract/push.ts';
 import type { QueryResult } from '../../src/contract/query.ts';
 import { getOrMake } from '../../src/lib/map.ts';
 import type { Random } from '../../src/lib/random.ts';
+import type { ApiAnswer } from './cluster.ts';
 import { histogramOf } from './histogram-value.ts';
 import { type Answer, answerOf, type Oracle, type Selection, seriesKey, startsOf, toldMissing } from './oracle.ts';
 import type { SentSeries } from './sent-series.ts';
@@ -16,6 +17,8 @@ export interface Doors {
   fronts(): readonly string[];
   push(front: string, tenant: string, series: readonly SentSeries[]): Promise<PushResponse>;
   query(front: string, tenant: string, expr: string, timeMs: number): Promise<QueryResult>;
+  /** As the HTTP API has it. */
+  get(front: string, tenant: string, path: string, params: readonly [string, string][]): Promise<ApiAnswer>;
   /** Asks for a metric's samples to be deleted. @returns the end of the range that is: a front whose clock is behind takes it for the future */
   deleteSeries(front: string, tenant: string, metric: string, startMs: number, endMs: number): Promise<number>;
 }
@@ -81,6 +84,7 @@ const LIFE_SCRAPES = 40;
 /** As a query looks back for the newest sample. */
 const LOOKBACK_MS = 5 * MINUTE;
 const METRICS = ['alpha', 'beta_total', 'gamma'] as const;
+const GONE_METRICS = ['aa', 'beta_gone'] as const;
 
 /** Counts of a run, for its summary. */
 export interface LoadCounts {
@@ -126,6 +130,8 @@ export class Load {
   readonly #doors: Doors;
   readonly #options: LoadOptions;
   readonly #random: Random;
+  /** Whether something else is asked for beside a metric. */
+  readonly #others: Random;
   readonly #queues: SendQueue[] = [];
   /** Queues of what comes late, and what was sent, by tenant: what an import has again. */
   readonly #late = new Map<string, SendQueue>();
@@ -141,6 +147,7 @@ export class Load {
     this.#doors = doors;
     this.#options = options;
     this.#random = world.random('load');
+    this.#others = world.random('other questions');
   }
 
   get tenants(): readonly string[] {
@@ -314,6 +321,60 @@ export class Load {
     const minutes = 1 + Math.floor(random() ** 2 * (chance < 0.2 ? 600 : 90));
     void this.ask(front, { tenant, metric, afterMs: toMs - minutes * MINUTE, toMs });
     if (this.#options.starts && chance < 0.1) this.#askStarts(front, tenant, metric, toMs);
+    const other = this.#others();
+    const range = { tenant, afterMs: toMs - minutes * MINUTE, toMs };
+    if (other < 0.05) this.#askAll(front, range);
+    else if (other < 0.1) this.#askSeries(front, range, other < 0.07);
+  }
+
+  /** Asks for all metrics at once: who answers cannot go by their names. */
+  #askAll(front: string, { tenant, afterMs, toMs }: Omit<Selection, 'metric'>): void {
+    const world = this.#world;
+    const begunMs = world.atMs;
+    const expr = `{instance=~"i.*", __name__!~"${GONE_METRICS.join('|')}"}[${Math.round((toMs - afterMs) / 1000)}s]`;
+    this.#doors.query(front, tenant, expr, toMs).then(
+      (result) => {
+        try {
+          const answer = [...answerOf(result)];
+          world.trace(`${front} all of ${tenant} at ${toMs}: ${answer.length} series ${result.warnings.join('; ')}`);
+          for (const metric of METRICS) {
+            const own = new Map(answer.filter(([series]) => series.split(' ')[1] === metric));
+            this.#oracle.check({ tenant, metric, afterMs, toMs }, own, begunMs, toldMissing(result.warnings));
+          }
+        } catch (error) {
+          world.fail(error as Error);
+        }
+      },
+      (error: Error) => world.trace(`${front} all of ${tenant} at ${toMs} failed: ${error.message}`),
+    );
+  }
+
+  /** Asks for the series of a range, or only for what pods they have. */
+  #askSeries(front: string, range: Omit<Selection, 'metric'>, isPods: boolean): void {
+    const world = this.#world;
+    const begunMs = world.atMs;
+    const { tenant, afterMs, toMs } = range;
+    const path = isPods ? '/api/v1/label/pod/values' : '/api/v1/series';
+    const partOf = isPods ? (series: string) => series.split(' ')[5]! : (series: string) => series;
+    const params: [string, string][] = [
+      ['start', String((afterMs + 1) / 1000)],
+      ['end', String(toMs / 1000)],
+    ];
+    if (!isPods) params.push(['match[]', '{pod=~"p.*"}']);
+    this.#doors.get(front, tenant, path, params).then(
+      ({ data, warnings = [] }) => {
+        try {
+          const found = (data as (string | Record<string, string>)[]).map((each) =>
+            typeof each === 'string' ? each : seriesKey(Object.entries(each).sort().flat()),
+          );
+          world.trace(`${front} ${path} of ${tenant} at ${toMs}: ${found.length} ${warnings.join('; ')}`);
+          this.#oracle.checkSeries(range, METRICS, new Set(found), partOf, begunMs, warnings.length === 0);
+        } catch (error) {
+          world.fail(error as Error);
+        }
+      },
+      (error: Error) => world.trace(`${front} ${path} of ${tenant} failed: ${error.message}`),
+    );
   }
 
   /** Asks for the start timestamps of the newest samples. */
@@ -416,7 +477,7 @@ export class Load {
 
 /** Series of targets that are gone at every other scrape. Nobody asks for them: they lie in the same windows and groups as all others. */
 function goneSeries(timeMs: number, scrape: number): SentSeries[] {
-  return ['aa', 'beta_gone'].map((metric): SentSeries => {
+  return GONE_METRICS.map((metric): SentSeries => {
     const pairs = ['__name__', metric, 'instance', 'i0'];
     return { pairs, samples: [scrape % 2 === 1 ? { timeMs, stale: true } : { timeMs, value: scrape }] };
   });

@@ -118,6 +118,43 @@ export class Oracle {
     }
   }
 
+  /**
+   * Holds a list of series of some metrics against what is known.
+   * @param found series, or parts of them as `partOf` makes them
+   * @param isWhole whether the answer says of nothing that it lacks it
+   */
+  checkSeries(
+    { tenant, afterMs, toMs }: Omit<Selection, 'metric'>,
+    metrics: readonly string[],
+    found: ReadonlySet<string>,
+    partOf: (series: string) => string,
+    begunMs: number,
+    isWhole: boolean,
+  ): void {
+    const deletions = this.#deletions.get(tenant) ?? [];
+    const known = new Set<string>();
+    for (const metric of metrics) {
+      const all = this.#tenants.get(tenant)?.get(metric) ?? [];
+      const own = deletions.filter((each) => each.metric === metric);
+      for (const [series, samples] of all) {
+        const part = partOf(series);
+        known.add(part);
+        if (!isWhole || found.has(part)) continue;
+        for (const [timeMs, { ackedMs }] of samples) {
+          if (timeMs <= afterMs || timeMs > toMs || ackedMs === undefined || ackedMs >= begunMs) continue;
+          if (own.some((each) => each.startMs <= timeMs && timeMs <= each.endMs)) continue;
+          throw new Wrong(
+            `${tenant} lacks ${part} in a list of series, of which a sample of ${timeMs} is acknowledged`,
+          );
+        }
+      }
+    }
+    for (const part of found) {
+      this.checked++;
+      if (!known.has(part)) throw new Wrong(`${tenant} has ${part} in a list of series, which nobody sent`);
+    }
+  }
+
   /** Holds start timestamps of newest samples, by series, against those that were sent with any of the range. */
   checkStarts({ tenant, metric, afterMs, toMs }: Selection, starts: ReadonlyMap<string, number>): void {
     const known = this.#tenants.get(tenant)?.get(metric);

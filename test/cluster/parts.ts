@@ -245,6 +245,13 @@ export function frontOf(
         : distributor.pushSeries({ tenant, series }),
     query: (tenant, expr, timeMs) =>
       queries.instant(tenant, { expr, timeMs }, { signal: new AbortController().signal }),
+    async get(tenant, path, params) {
+      const request = { tenant, method: 'GET', path, params: [...params] };
+      const { status, body } = await queries.handle(request, new AbortController().signal);
+      const text = new TextDecoder().decode(body as Uint8Array);
+      if (status >= 300) throw new Error(`${status} ${text}`);
+      return JSON.parse(text);
+    },
     async deleteSeries(tenant, metric, startMs, endMs) {
       // what comes after its time is not what was meant
       const coveredMs = Math.min(endMs, clock.nowMs());

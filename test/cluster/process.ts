@@ -32,6 +32,9 @@ export class SimProcess {
   /** Ends of ports that others must learn the end of. */
   readonly ports = new Set<SimPort>();
   readonly #bornMs: number;
+  /** Time that its machine slept, and since when it does, of `world.atMs`. */
+  #sleptMs = 0;
+  #sleepsSinceMs: number | undefined;
   /** Age until which turns take long. */
   #slowUntilMs = 0;
   /** Time that its own work took, in which nothing else happened. */
@@ -61,9 +64,9 @@ export class SimProcess {
     return this.#held !== undefined;
   }
 
-  /** Since it was started, ms; goes on while it is paused. */
+  /** Since it was started, ms; goes on while it is paused, unless its machine sleeps. */
   get ageMs(): number {
-    return this.world.atMs - this.#bornMs;
+    return this.world.atMs - this.#bornMs - this.#sleptMs;
   }
 
   /** Work takes time for so long, so that it is done in slices, and turns of the event loop take long. */
@@ -95,14 +98,18 @@ export class SimProcess {
     else run();
   }
 
-  /** Stops it as SIGSTOP does: time goes on without it. */
-  pause(): void {
-    this.#held ??= [];
+  /** Stops it as SIGSTOP does: time goes on without it. @param isAsleep by the wall clock only */
+  pause(isAsleep = false): void {
+    if (this.#held !== undefined) return;
+    this.#held = [];
+    if (isAsleep) this.#sleepsSinceMs = this.world.atMs;
   }
 
   resume(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
+    if (this.#sleepsSinceMs !== undefined) this.#sleptMs += this.world.atMs - this.#sleepsSinceMs;
+    this.#sleepsSinceMs = undefined;
     // one after another, each with what it sets off, as an event loop does
     for (const run of held) this.after(0, run);
   }
