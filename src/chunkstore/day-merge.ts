@@ -10,6 +10,7 @@ import { encodeLabels } from '../model/canonical.ts';
 import { Labels } from '../model/labels.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import { canonicalSeries } from './canonical-series.ts';
+import { isDamage } from './damage.ts';
 import { groupName, hexOf } from './group-row.ts';
 import {
   type FoundGroup,
@@ -25,7 +26,7 @@ import type { Schema } from './schema.ts';
 import { type StoreSeries, StoreSeriesSet } from './series-set.ts';
 import { LabelBlocks, SeriesMatcher } from './store-matching.ts';
 import type { Tombstone } from './tombstone-row.ts';
-import { isDamage, wholeGroup } from './verify.ts';
+import { wholeGroup } from './verify.ts';
 import type { ChunkStoreWriter, WriteGroup } from './writer.ts';
 
 /** Samples of a tenant's day that go when it is merged. */

@@ -65,11 +65,7 @@ function begin(kind: number, replaces: readonly Uint8Array[]): ByteWriter {
 export function decodeGroupRow(range: Uint8Array, value: Uint8Array, name: string): GroupRow {
   const { replaces, place, at } = guarded(name, 'row', () => {
     const from = new ByteReader(value);
-    const version = from.u8();
-    if (version !== ROW_VERSION) throw new BytesError(`version ${version}, known is ${ROW_VERSION}`);
-    const kind = from.u8();
-    if (kind !== INLINE && kind !== IN_OBJECT) throw new BytesError(`a row of kind ${kind}`);
-    const replaces = Array.from({ length: from.count(CONTENT_ID_BYTES) }, () => hexOf(from.take(CONTENT_ID_BYTES)));
+    const { kind, replaces } = readFront(from);
     if (kind === INLINE) return { replaces, place: undefined, at: from.at };
     const key = Buffer.from(from.take(from.count(1))).toString();
     return { replaces, place: { key, offset: from.uvarint() }, at: from.at };
@@ -87,6 +83,23 @@ export function decodeGroupRow(range: Uint8Array, value: Uint8Array, name: strin
     }
   });
   return { id, header, place: { kind: 'inline', group: value.subarray(at), body: value.subarray(end) }, replaces };
+}
+
+/**
+ * Ids, in hex, of the groups that a row's group replaces. They lie before all that has a checksum, so a damaged row may list them, too.
+ * @throws BytesError
+ */
+export function decodeReplaces(value: Uint8Array): string[] {
+  return readFront(new ByteReader(value)).replaces;
+}
+
+function readFront(from: ByteReader): { readonly kind: number; readonly replaces: string[] } {
+  const version = from.u8();
+  if (version !== ROW_VERSION) throw new BytesError(`version ${version}, known is ${ROW_VERSION}`);
+  const kind = from.u8();
+  if (kind !== INLINE && kind !== IN_OBJECT) throw new BytesError(`a row of kind ${kind}`);
+  const replaces = Array.from({ length: from.count(CONTENT_ID_BYTES) }, () => hexOf(from.take(CONTENT_ID_BYTES)));
+  return { kind, replaces };
 }
 
 /** The group's name in errors: the row, and where its samples lie in an object, that too. */

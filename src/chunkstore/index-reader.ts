@@ -7,7 +7,8 @@ import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { QueryContext } from '../storage/queryable.ts';
 import type { Row, RowKey, TableQuery } from '../table/client.ts';
 import { type CompactedDay, decodeCompacted } from './compacted-row.ts';
-import { decodeGroupRow, type GroupRow, hexOf } from './group-row.ts';
+import { isDamage } from './damage.ts';
+import { decodeGroupRow, decodeReplaces, type GroupRow, hexOf } from './group-row.ts';
 import {
   compactedHash,
   dayOfRange,
@@ -42,6 +43,8 @@ export interface IndexReaderOptions {
   readonly rowsSinceMs?: (() => number) | undefined;
   /** Every read sees what was confirmed before it began: for who removes what it does not find. */
   readonly strong?: boolean;
+  /** Damaged placements and groups are left out; without it they fail the read. */
+  readonly skipsDamaged?: boolean;
 }
 
 /** A group row and the period that its object is in. */
@@ -216,12 +219,25 @@ export class IndexReader {
     return rows.map((row) => foundGroup(period, table, row));
   }
 
-  /** Ids, in hex, that groups of a day and slot list as replaced, whether those have rows or not; read strongly and past the cache. */
+  /**
+   * Ids, in hex, that groups of a day and slot list as replaced, whether those have rows or not; read strongly and past the cache. Of
+   * damaged rows it has what can be read.
+   */
   async replaced(tenant: string, day: number, slot: Slot, context: ReadContext): Promise<Set<string>> {
     const { period, table } = this.#schema.tableOf(day);
     const hash = groupHash(tenant, day, slot);
-    const rows = await this.#read(period, { table, hash, prefix: mergedRange(), strong: true }, context);
-    return replacedBy(rows.map((row) => foundGroup(period, table, row)));
+    const ids = new Set<string>();
+    // rows of a merged day may have its samples, so no more than a page of them is held
+    for await (const page of this.#pages(period, { table, hash, prefix: mergedRange(), strong: true }, context)) {
+      for (const { value } of page) {
+        try {
+          for (const id of decodeReplaces(value)) ids.add(id);
+        } catch (error) {
+          if (!isDamage(error)) throw error;
+        }
+      }
+    }
+    return ids;
   }
 
   /** Label names in the day's overview rows with their values; a name may have several entries. */
@@ -284,10 +300,15 @@ export class IndexReader {
     const readAt = momentOf(this.#clock);
     const rows = await this.#read(period, query, context);
     let bytes = 200 + 2 * key.length;
-    const values = rows.map((row) => {
+    const values: T[] = [];
+    for (const row of rows) {
       bytes += 200 + 2 * row.value.length;
-      return named(`${query.table}/${hexOf(row.hash)}/${hexOf(row.range)}`, () => decode(row));
-    });
+      try {
+        values.push(named(`${query.table}/${hexOf(row.hash)}/${hexOf(row.range)}`, () => decode(row)));
+      } catch (error) {
+        if (!(this.#options.skipsDamaged && isDamage(error))) throw error;
+      }
+    }
     this.#cache.set(cacheKey, values, bytes, readAt);
     seen?.(values.length, readAt);
     return values;
@@ -298,16 +319,20 @@ export class IndexReader {
     return strong || (rowsSinceMs !== undefined && this.#clock.monotonicMs() - rowsSinceMs() <= rowCacheTtlMs);
   }
 
-  async #read(period: StorePeriod, asked: TableQuery, context: ReadContext): Promise<Row[]> {
-    const query = this.#isStrong() ? { ...asked, strong: true } : asked;
+  async #read(period: StorePeriod, query: TableQuery, context: ReadContext): Promise<Row[]> {
     const rows: Row[] = [];
+    for await (const page of this.#pages(period, query, context)) rows.push(...page);
+    return rows;
+  }
+
+  async *#pages(period: StorePeriod, asked: TableQuery, context: ReadContext): AsyncGenerator<readonly Row[]> {
+    const query = this.#isStrong() ? { ...asked, strong: true } : asked;
     for await (const page of period.tables.client.query(query, context.signal)) {
       context.signal.throwIfAborted();
       context.budget.addFetches(page.length, 0);
       context.budget.addFetchedBytes(page.reduce((sum, row) => sum + row.value.length, 0));
-      rows.push(...page);
+      yield page;
     }
-    return rows;
   }
 }
 

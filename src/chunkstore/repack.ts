@@ -1,10 +1,11 @@
 import type { Clock } from '../lib/clock.ts';
 import { dayOf } from '../lib/day.ts';
 import type { Row, RowKey } from '../table/client.ts';
+import { isDamage } from './damage.ts';
 import { decodeGroupRow, encodeObjectRow, hexOf } from './group-row.ts';
 import { contentId } from './keys.ts';
 import { OBJECT_BYTES_AIMED, type Schema, type StorePeriod } from './schema.ts';
-import { isDamage, wholeGroup } from './verify.ts';
+import { wholeGroup } from './verify.ts';
 
 export interface Repacked {
   /** Groups that lie in another object now. */

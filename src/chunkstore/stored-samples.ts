@@ -13,6 +13,7 @@ import { sameSizes } from '../model/slot-sizes.ts';
 import { HISTOGRAM, SampleColumns } from '../storage/columns.ts';
 import { backgroundContext } from './background.ts';
 import { canonicalSeries } from './canonical-series.ts';
+import { isDamage } from './damage.ts';
 import { decodeGroupRow, encodeInlineRow, groupName, hexOf } from './group-row.ts';
 import { type FoundGroup, IndexReader, type ReadContext } from './index-reader.ts';
 import { groupHash, windowRange } from './keys.ts';
@@ -21,7 +22,7 @@ import { ReplacedGroups } from './replaced-groups.ts';
 import type { Schema } from './schema.ts';
 import { copySample, preferred, StoreSeriesSet } from './series-set.ts';
 import { LabelBlocks } from './store-matching.ts';
-import { isDamage, wholeGroup } from './verify.ts';
+import { wholeGroup } from './verify.ts';
 
 /** A group that is to be written: whole, and where. */
 export interface OwedGroup {
@@ -92,6 +93,8 @@ export class StoredSamples {
       rowCacheTtlMs: 0,
       rowCacheBytesMax: 0,
       strong: true,
+      // what a damaged row had is written again
+      skipsDamaged: true,
     });
   }
 

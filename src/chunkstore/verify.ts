@@ -5,10 +5,10 @@ import { readGroup } from '../chunk/group/read.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { BytesError } from '../lib/bytes.ts';
 import { nextTurn } from '../lib/turn.ts';
-import { AppError } from '../model/errors.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import type { Row } from '../table/client.ts';
 import { decodeCompacted } from './compacted-row.ts';
+import { isDamage } from './damage.ts';
 import { decodeLease } from './day-lease.ts';
 import { checkHead, checkPart } from './documents/parts.ts';
 import { checkCopied, decodeKnown } from './documents/tables.ts';
@@ -232,11 +232,4 @@ export async function wholeGroup(period: StorePeriod, row: GroupRow, signal?: Ab
 
 function sameId(a: Uint8Array, b: Uint8Array): void {
   if (Buffer.compare(a, b) !== 0) throw new BytesError('the content does not have the id of the row');
-}
-
-const DAMAGE = new Set(['group-corrupt', 'row-corrupt', 'object-not-found']);
-
-/** Whether an error says that bytes are damaged or gone, rather than that a store cannot be reached. */
-export function isDamage(error: unknown): error is Error {
-  return error instanceof BytesError || (error instanceof AppError && DAMAGE.has(error.facts.id));
 }

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { GroupDecoder } from '../chunk/group/decode.ts';
 import { Kernel } from '../chunk/kernel.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import { MemoryTableStore } from '../table/memory.ts';
-import { kindOf, ROW_GROUP } from './keys.ts';
+import { isMergedRange, kindOf, ROW_GROUP, windowRange } from './keys.ts';
 import { PLACEMENT_DEFAULT, slotOf } from './placement.ts';
 import { ChunkStoreReader } from './reader.ts';
 import { Schema, TABLE_MS_DEFAULT } from './schema.ts';
+import { StoredSamples } from './stored-samples.ts';
 import { Sweeper } from './sweeper.ts';
 import { seriesOf, testContext } from './test-series.ts';
 import { ChunkStoreWriter, type WriteGroup } from './writer.ts';
@@ -124,3 +126,39 @@ test('rows do not wait for others for long, so that a slow flush puts nothing tw
   assert.equal((await keys()).length, 20);
   assert.equal((await read()).length, 20);
 });
+
+for (const [what, isKnown, damage] of [
+  ['of an unknown version', false, (value: Uint8Array) => [9, ...value.subarray(1)]],
+  ['that is cut', false, (value: Uint8Array) => [...value.subarray(0, 2)]],
+  ['with a damaged header', true, (value: Uint8Array) => [...value.subarray(0, -1), value.at(-1)! ^ 1]],
+] as const) {
+  test(`a merged row ${what} fails no flush`, async () => {
+    for (const asks of [false, true]) {
+      const { writer, group, read, pause, schema, tables, clock } = storeOf();
+      const [first] = await writer().write([group(1)]);
+      const id = Buffer.from(first!.id, 'hex');
+      await writer().write([{ ...group(2), replaces: [id] }]);
+      pause(2 * DAY);
+      const { table } = schema.tableOf(START / DAY);
+      for await (const page of tables.admin.scan(table)) {
+        for (const row of page) {
+          if (kindOf(row.hash) !== ROW_GROUP || !isMergedRange(row.range)) continue;
+          await tables.client.write(table, [{ ...row, value: Uint8Array.from(damage(row.value)) }]);
+          // the replaced one is swept
+          await tables.client.delete(table, [{ hash: row.hash, range: windowRange(START, id) }]);
+        }
+      }
+      const send = async (k: number) => {
+        const own = { windowMs: WINDOW, clock };
+        const stored = asks ? { stored: new StoredSamples(schema, new GroupDecoder(Kernel.create()), own) } : {};
+        return writer().write([{ ...group(k), ...stored }]);
+      };
+      const again = await send(1);
+      assert.equal(again.length, 1);
+      assert.equal(again[0]!.id === first!.id, !isKnown, 'what it lists as replaced is taken where that can be read');
+      assert.equal((await send(3)).length, 1);
+      if (asks) assert.deepEqual(await send(3), []);
+      await assert.rejects(read(), /damaged|corrupt|version|kind|bytes/);
+    }
+  });
+}
