@@ -9,6 +9,7 @@ import type { StepRange } from '../src/frontend/split.ts';
 import { answersOf, comparableAnswer, nothingOver, testSteps } from '../src/frontend/test-answers.ts';
 import { ManualClock } from '../src/lib/manual-clock.ts';
 import { seededRandom } from '../src/lib/random.ts';
+import { ANY_TIME_MS } from '../src/limits/allowed-past.ts';
 import { DEFAULT_LIMITS } from '../src/limits/limits.ts';
 import { storeErrors } from '../src/model/errors-store.ts';
 import { Labels } from '../src/model/labels.ts';
@@ -228,7 +229,7 @@ test('an answer that lacks what a source has is never kept, nor where it comes f
         if (request.kind !== 'query') throw new Error('bug: a job of another kind');
         return { head: { workedMs: 1 }, bytes: await runQuery(runner, tenant, request, { signal }) };
       },
-      { lookbackMs: 5 * MINUTE_MS, language: {} },
+      { lookbackMs: 5 * MINUTE_MS, language: {}, oldestMs: ANY_TIME_MS },
     );
     const { ask } = cachingFrontend(isElsewhere ? byJobs : runner, options);
     const stepMs = HOUR_MS;

@@ -17,6 +17,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { DAY_MS } from '../lib/day.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
+import { ANY_TIME_MS } from '../limits/allowed-past.ts';
 import { AppError } from '../model/errors.ts';
 import { peerErrors } from '../model/errors-peer.ts';
 import { queryErrors } from '../model/errors-query.ts';
@@ -352,6 +353,7 @@ test('a part whose queriers are lost is left out of an answer that may be incomp
     querier: new JobRunner((tenant, payload, signal) => stage.desk.ask({ ...WANTED, tenant, payload }, signal), {
       lookbackMs: 300_000,
       language: {},
+      oldestMs: ANY_TIME_MS,
     }),
     parsed: new ParsedExprs(),
     rules: { delayedNameRemoval: false },

@@ -11,6 +11,19 @@ export function oldestOf({ maxQueryLookbackMs }: Pick<PastLimits, 'maxQueryLookb
   return maxQueryLookbackMs > 0 ? nowMs - maxQueryLookbackMs : Number.NEGATIVE_INFINITY;
 }
 
+/** Stands for any time where an oldest one is told. */
+export const ANY_TIME_MS = -8.64e15;
+
+const MINUTE_MS = 60_000;
+
+/**
+ * The oldest time that a request and all of its parts may read, Unix ms; ANY_TIME_MS: any. It is by the minute: those that ask again a
+ * little later see the same.
+ */
+export function oldestOfRequest(limits: Pick<PastLimits, 'maxQueryLookbackMs'>, nowMs: number): number {
+  return Math.max(ANY_TIME_MS, Math.floor(oldestOf(limits, nowMs) / MINUTE_MS) * MINUTE_MS);
+}
+
 /** @throws queryTooLong */
 export function checkLength({ maxQueryLengthMs }: Pick<PastLimits, 'maxQueryLengthMs'>, lengthMs: number): void {
   if (maxQueryLengthMs > 0 && lengthMs > maxQueryLengthMs)

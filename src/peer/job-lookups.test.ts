@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../lib/manual-clock.ts';
+import { ANY_TIME_MS } from '../limits/allowed-past.ts';
 import { listQueryable, type TestSeries } from '../storage/test-list.ts';
 import { unlimited } from '../storage/unlimited.ts';
 import { JobQueryable, runLookup } from './job-lookups.ts';
@@ -24,6 +25,7 @@ test('the memory of an answer is given back when its values are taken', async ()
       return { head: { workedMs: 0 }, bytes };
     },
     clock,
+    ANY_TIME_MS,
   );
   let [held, most] = [0, 0];
   const addMemory = (bytes: number) => {

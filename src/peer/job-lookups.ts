@@ -32,13 +32,16 @@ export class JobQueryable implements Queryable {
   readonly #tenant: string;
   readonly #ask: AskJob;
   readonly #clock: Clock;
+  readonly #oldestMs: number;
   /** Use of the look-ups that are through. */
   #used: QueryUse = { chunks: 0, chunkBytes: 0, fetchedBytes: 0 };
 
-  constructor(tenant: string, ask: AskJob, clock: Clock) {
+  /** @param oldestMs the oldest time that may be read, Unix ms; ANY_TIME_MS: any */
+  constructor(tenant: string, ask: AskJob, clock: Clock, oldestMs: number) {
     this.#tenant = tenant;
     this.#ask = ask;
     this.#clock = clock;
+    this.#oldestMs = oldestMs;
   }
 
   async select({ matchers, labelsOnly, limit, ...range }: SelectRequest, context: QueryContext): Promise<SeriesSet> {
@@ -85,7 +88,7 @@ export class JobQueryable implements Queryable {
 
   async #run(asked: Omit<AskedLookup, 'allowPartial' | 'used'>, { budget, signal, missing }: QueryContext) {
     const lookup = { ...asked, allowPartial: missing !== undefined, used: this.#used };
-    const payload = encodeRequest({ kind: 'lookup', ...lookup, trace: currentTrace() });
+    const payload = encodeRequest({ kind: 'lookup', ...lookup, trace: currentTrace(), oldestMs: this.#oldestMs });
     const answer = await this.#ask(this.#tenant, payload, signal);
     const head = foundHeadOf(answer.bytes);
     const { chunks, chunkBytes, fetchedBytes } = head.used;

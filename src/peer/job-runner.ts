@@ -31,6 +31,8 @@ export type AskJob = (tenant: string, payload: Uint8Array, signal: AbortSignal) 
 export interface FrontendSettings {
   readonly lookbackMs: number;
   readonly language: LanguageFlags;
+  /** The oldest time that may be read, Unix ms; ANY_TIME_MS: any. */
+  readonly oldestMs: number;
 }
 
 /** Whoever evaluates in another process, asked by jobs. */
@@ -64,8 +66,8 @@ export class JobRunner implements QueryRunner {
   }
 
   #run(tenant: string, query: AskedQuery, { signal }: QueryRunContext): Promise<JobReply> {
-    const { language } = this.#settings;
-    const payload = encodeRequest({ kind: 'query', ...query, trace: currentTrace(), language });
+    const { language, oldestMs } = this.#settings;
+    const payload = encodeRequest({ kind: 'query', ...query, trace: currentTrace(), language, oldestMs });
     return this.#ask(tenant, payload, signal);
   }
 }

@@ -38,10 +38,16 @@ export type JobRequest =
       readonly trace?: string | undefined;
       /** Settings of the front end. Absent: of one of a version before. */
       readonly language?: LanguageFlags | undefined;
-    } & AskedQuery)
-  | ({ readonly kind: 'lookup'; readonly trace?: string | undefined } & AskedLookup)
+    } & AskedPast &
+      AskedQuery)
+  | ({ readonly kind: 'lookup'; readonly trace?: string | undefined } & AskedPast & AskedLookup)
   | { readonly kind: 'rules'; readonly requests: readonly InstantRequest[] }
   | { readonly kind: 'api'; readonly request: ApiRequest };
+
+interface AskedPast {
+  /** The oldest time that may be read, Unix ms, by limits of the front end; ANY_TIME_MS: any. Absent: of one of a version before. */
+  readonly oldestMs?: number | undefined;
+}
 
 export function encodeRequest(request: JobRequest): Uint8Array {
   return encodeValue(request);
@@ -53,20 +59,27 @@ export function decodeRequest(bytes: Uint8Array): JobRequest {
   if (fields.kind === 'query') {
     const trace = traceParentOf(fields.trace);
     const language = optional(fields.language, languageOf);
-    return { kind: 'query', ...queryOf(fields), ...(trace !== undefined && { trace }), ...(language && { language }) };
+    const told = { ...(trace !== undefined && { trace }), ...(language && { language }), ...pastOf(fields) };
+    return { kind: 'query', ...queryOf(fields), ...told };
   }
   if (fields.kind === 'lookup') {
     const trace = traceParentOf(fields.trace);
-    return { kind: 'lookup', ...lookupOf(fields), ...(trace !== undefined && { trace }) };
+    return { kind: 'lookup', ...lookupOf(fields), ...(trace !== undefined && { trace }), ...pastOf(fields) };
   }
   if (fields.kind === 'rules') return { kind: 'rules', requests: batchOf(fields.requests) };
   if (fields.kind === 'api') return { kind: 'api', request: apiRequestOf(fields.request) };
   throw wrongShape('request.kind');
 }
 
+/** Flags that are no truth values are of a version to come. */
 function languageOf(value: unknown): LanguageFlags {
   const flags = Object.entries(fieldsOf(value, 'language'));
-  return Object.fromEntries(flags.map(([flag, each]) => [flag, boolOf(each, 'language')]));
+  return Object.fromEntries(flags.flatMap(([flag, each]) => (typeof each === 'boolean' ? [[flag, each]] : [])));
+}
+
+function pastOf(fields: Fields): AskedPast {
+  const oldestMs = optional(fields.oldestMs, (each) => numberOf(each, 'oldestMs'));
+  return oldestMs === undefined ? {} : { oldestMs };
 }
 
 function apiRequestOf(value: unknown): ApiRequest {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { InstantOutcome, PartialResult, QueryExplanation, QueryResult, QueryValue } from '../contract/query.ts';
 import { seededRandom } from '../lib/random.ts';
+import { ANY_TIME_MS } from '../limits/allowed-past.ts';
 import { AppError } from '../model/errors.ts';
 import { floatHistogram } from '../model/histogram.ts';
 import { checkPairs, decodeOutcomes, encodeOutcomes } from './batch-wire.ts';
@@ -136,6 +137,7 @@ const REQUESTS: readonly JobRequest[] = [
     request: { expr: 'up', timeMs: 5, lookbackMs: 60_000, noStore: true, allowPartial: true },
     trace: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
     language: { '-a': true, '-b': false },
+    oldestMs: ANY_TIME_MS,
   },
   {
     kind: 'query',
@@ -167,6 +169,7 @@ const REQUESTS: readonly JobRequest[] = [
     limit: 7,
     allowPartial: true,
     used: { chunks: 1, chunkBytes: 2, fetchedBytes: 3 },
+    oldestMs: 60_000,
     trace: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
   },
   { kind: 'rules', requests: [{ expr: 'up', timeMs: 5, timeoutMs: 1000, lookbackMs: 60_000 }] },
@@ -238,6 +241,12 @@ test('queries and results are what they were on the other side, to the last bit'
     const bits = (values: Float64Array) => new BigUint64Array(values.buffer, values.byteOffset, values.length);
     assert.equal(bits(value.series[1]!.values)[2], 0x7ff8_0000_0000_1234n);
   }
+});
+
+test('settings of a front end of a version to come that are no truth values are left out', () => {
+  const { language, ...request } = REQUESTS[0] as JobRequest & { readonly kind: 'query' };
+  const ofLater = { ...request, language: { ...language, '-to-come': 'both' } };
+  assert.deepEqual(decodeRequest(encodeRequest(ofLater as unknown as JobRequest)), REQUESTS[0]);
 });
 
 test('bytes that another process would not send are refused, and take no memory that is not theirs', () => {

@@ -5,6 +5,7 @@ import type { IngesterClient } from '../contract/ingester.ts';
 import { defaultsOf } from '../kit/config/section.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
+import { ANY_TIME_MS } from '../limits/allowed-past.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../limits/limits.ts';
 import { joinedLimits } from '../limits/query-limits.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
@@ -95,4 +96,15 @@ test('nothing further back than max_query_lookback is asked for, whoever asks', 
   const unbounded = querier.sources('t', limitsOf({}));
   await unbounded.queries.instant('t', { expr: 'count_over_time(x[5h])', timeMs: NOW_MS }, { signal });
   assert.deepEqual(told(), ['samples 5.00-0.00']);
+  // whoever asks says how far back
+  for (const [oldestMs, hours] of [
+    [ANY_TIME_MS, '5.00'],
+    [NOW_MS - 3 * HOUR_MS, '3.00'],
+  ] as const) {
+    for (const own of [limits, limitsOf({})]) {
+      const asking = querier.sources('t', own, oldestMs);
+      await asking.queries.instant('t', { expr: 'count_over_time(x[5h])', timeMs: NOW_MS }, { signal });
+      assert.deepEqual(told(), [`samples ${hours}-0.00`]);
+    }
+  }
 });

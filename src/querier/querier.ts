@@ -14,7 +14,7 @@ import type { InstantOutcome, InstantRequest, QueryRunContext } from '../contrac
 import type { Priority } from '../kit/thread/thread-priority.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import { oldestOf } from '../limits/allowed-past.ts';
+import { ANY_TIME_MS, oldestOfRequest } from '../limits/allowed-past.ts';
 import { SharedMemory } from '../limits/query-budget.ts';
 import type { JoinedLimits } from '../limits/query-limits.ts';
 import { tenantsOf } from '../model/tenants.ts';
@@ -70,8 +70,6 @@ export interface QuerierOptions {
 }
 
 type SizesSelection = StoreSelect & { readonly bound: 'most' | 'least' };
-
-const MINUTE_MS = 60_000;
 
 /** @param nowMs absent: the system's monotonic clock */
 export function querierEngine(config: QuerierConfig, rowKernel?: RowKernel, nowMs?: () => number): Engine {
@@ -213,19 +211,25 @@ export class Querier implements TenantHider {
     }
   }
 
-  /** All that the API answers from for one call, with the limits that its tenant has now. */
-  sources(tenant: string, limits: JoinedLimits) {
+  /**
+   * All that the API answers from for one call, with the limits that its tenant has now.
+   *
+   * @param oldestMs the oldest time that may be read, Unix ms: whoever asks may have other limits. Default: by `limits`
+   */
+  sources(
+    tenant: string,
+    limits: JoinedLimits,
+    oldestMs: number = oldestOfRequest(limits, this.#options.clock.nowMs()),
+  ) {
     const { config, purger, ingester, engine, clock } = this.#options;
     for (const [i, each] of tenantsOf(tenant).entries()) this.#retentions.set(each, limits.retentionsMs[i]!);
-    // by the minute: parts of a query that are evaluated a little later see the same
-    const oldestMs = Math.floor(oldestOf(limits, clock.nowMs()) / MINUTE_MS) * MINUTE_MS;
     const past: Ranging = (request) => {
       if (request.startMs >= oldestMs) return request;
       return request.endMs < oldestMs ? undefined : { ...request, startMs: oldestMs };
     };
     const queryable = (of: string) => {
       const all = this.queryable(of, limits.queryIngestersWithinMs);
-      return limits.maxQueryLookbackMs > 0 ? new RangedQueryable(all, past) : all;
+      return oldestMs > ANY_TIME_MS ? new RangedQueryable(all, past) : all;
     };
     const limitsOf = () => limits;
     const { turns } = this;

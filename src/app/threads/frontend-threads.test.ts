@@ -16,6 +16,7 @@ import { Registry } from '../../kit/observe/metrics.ts';
 import { currentTrace } from '../../kit/observe/trace.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { seededRandom, systemRandom } from '../../lib/random.ts';
+import { ANY_TIME_MS } from '../../limits/allowed-past.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { joinedLimits } from '../../limits/query-limits.ts';
 import { peerErrors } from '../../model/errors-peer.ts';
@@ -102,9 +103,10 @@ async function started() {
     if (request.kind !== 'rules') traces.push(request.kind === 'api' ? request.request.trace : request.trace);
     if (request.kind === 'rules') jobs.push('rules');
     else jobs.push(request.kind === 'api' ? request.request.path : request.method);
-    if (request.kind !== 'query' || languageOfJobs === undefined) return (await querier!.job(job, limits, ends)).answer;
+    if (request.kind !== 'query' || languageOfJobs === undefined)
+      return (await querier!.job(job, limitsOfQuerier, ends)).answer;
     const payload = encodeRequest({ ...request, language: languageOfJobs(request.language) });
-    return (await querier!.job({ ...job, payload }, limits, ends)).answer;
+    return (await querier!.job({ ...job, payload }, limitsOfQuerier, ends)).answer;
   };
   const worker = new JobWorker({
     id: 'q',
@@ -161,6 +163,8 @@ class Orders implements AsyncIterable<JobOrder> {
 let isOfBefore = false;
 /** Makes other settings of those that a front end asks with. */
 let languageOfJobs: ((own: LanguageFlags | undefined) => LanguageFlags | undefined) | undefined;
+/** Limits that the querier has of jobs: it may have read others than the front end. */
+let limitsOfQuerier = limits;
 const stage = await started();
 
 /** Series of a few days, the first of which are there on some of them only. */
@@ -390,6 +394,43 @@ test('a querier evaluates only by the settings of the front end, as far as both 
   }
 });
 
+test('a querier sees as far back as max_query_lookback of the front end says, whatever its own is', async () => {
+  const { front } = stage;
+  const shorter = { ...limits, maxQueryLookbackMs: DAY_S * 1000 };
+  const range = days(3);
+  const asks: [string, ApiRequest['params']][] = [
+    ['/api/v1/query_range', [['query', 'count(last_over_time(m[2d]))'], ['step', '3600'], ...range]],
+    [
+      '/api/v1/query',
+      [
+        ['query', 'count_over_time(m[2d])'],
+        ['time', `${NOW_S + 60}`],
+      ],
+    ],
+    ['/api/v1/series', [['match[]', 'm'], ...range]],
+    ['/api/v1/label/i/values', range],
+  ];
+  try {
+    for (const [path, params] of asks) {
+      for (const [own, other] of [
+        [limits, shorter],
+        [shorter, limits],
+      ] as const) {
+        const resultsBy = async (ofQuerier: typeof limits) => {
+          limitsOfQuerier = ofQuerier;
+          const { text } = await asked(front, path, params, false, own);
+          return JSON.parse(text).data.result ?? JSON.parse(text).data;
+        };
+        const result = await resultsBy(own);
+        assert.ok(result.length > 0, path);
+        assert.deepEqual(await resultsBy(other), result, path);
+      }
+    }
+  } finally {
+    limitsOfQuerier = limits;
+  }
+});
+
 test('a front end says how far back selectors look where a request does not', async () => {
   const lookbacks: (number | undefined)[] = [];
   const runner = new JobRunner(
@@ -398,7 +439,7 @@ test('a front end says how far back selectors look where a request does not', as
       if (request.kind === 'query') lookbacks.push(request.request.lookbackMs);
       throw new Error('no answer');
     },
-    { lookbackMs: 7000, language: {} },
+    { lookbackMs: 7000, language: {}, oldestMs: ANY_TIME_MS },
   );
   const instant = { expr: 'm', timeMs: 0 };
   for (const request of [instant, { ...instant, lookbackMs: 3 }]) {

@@ -31,6 +31,7 @@ import { systemClock } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { systemBytes, systemRandom } from '../../lib/random.ts';
 import { inTurns } from '../../lib/turns.ts';
+import { oldestOfRequest } from '../../limits/allowed-past.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { LimitedBudget } from '../../limits/query-budget.ts';
 import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
@@ -210,7 +211,8 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
     generations,
     results: answers,
     sources: (tenant, limits, turn = NO_TURN) => {
-      const { over, ...sources } = querier.sources(tenant, limits);
+      const oldestMs = oldestOfRequest(limits, systemClock.nowMs());
+      const { over, ...sources } = querier.sources(tenant, limits, oldestMs);
       const memory = () => new LimitedBudget(limits, sources.memory);
       let workedMs = 0;
       const ask: AskJob | undefined =
@@ -229,7 +231,7 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
             isUnknown ||= thrown instanceof AppError && thrown.facts.id === 'peer-message-invalid';
             throw thrown;
           }));
-      const elsewhere = ask && new JobRunner(ask, { lookbackMs: config.lookbackDeltaMs, language });
+      const elsewhere = ask && new JobRunner(ask, { lookbackMs: config.lookbackDeltaMs, language, oldestMs });
       // jobs are asked for again where they are left
       const retriesMax = elsewhere ? 0 : queryRange.maxRetries;
       const parallelMax = Math.min(elsewhere ? Number.POSITIVE_INFINITY : PARTS_AT_ONCE, limits.maxQueryParallelism);
@@ -237,7 +239,7 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
       const lookups = { intervalMs: queryRange.splitQueriesByIntervalMs, parallelMax, ...retries };
       const queryable = (name: string) =>
         new SplitQueryable(
-          askLookup === undefined ? sources.queryable(name) : new JobQueryable(name, askLookup, systemClock),
+          askLookup === undefined ? sources.queryable(name) : new JobQueryable(name, askLookup, systemClock, oldestMs),
           lookups,
         );
       const cached = cacheLimitsOf(limits, cacheAgeMs ?? 0);
@@ -410,12 +412,12 @@ const role: QueryRole = {
       const workedMs = () => systemClock.monotonicMs() - startedMs;
       if (request.kind === 'query') {
         checkLanguage(language, request.language ?? {});
-        const { queries } = own.querier.sources(tenant, limits);
+        const { queries } = own.querier.sources(tenant, limits, request.oldestMs);
         const bytes = await withTrace(request.trace, () => runQuery(queries, tenant, request, { signal }));
         return { head: { workedMs: workedMs() }, bytes };
       }
       if (request.kind === 'lookup') {
-        const { queryable, memory, clock } = own.querier.sources(tenant, limits);
+        const { queryable, memory, clock } = own.querier.sources(tenant, limits, request.oldestMs);
         const budget = new LimitedBudget(limits, memory, request.used);
         const sources = { queryable: queryable(tenant), budget, clock };
         try {
