@@ -203,6 +203,11 @@ export class RingMember implements RingPeer {
     return written && encodeRow(written);
   }
 
+  /** Its wish as the store has it; undefined: the store may have another one. */
+  get toldWants(): MemberRow['wants'] | undefined {
+    return this.#row.isUnsure ? undefined : this.#row.written?.wants;
+  }
+
   /** Where it listens, also while the store does not have it yet. */
   get place(): MemberPlace {
     return { id: this.id, address: this.#options.address, beat: this.#row.beat };

@@ -104,3 +104,16 @@ test('a row that cannot be read is written anew, with a later heartbeat, as one 
     }
   }
 });
+
+test('a row of which the store may have another one is due', async () => {
+  const { start, is } = member();
+  const row = start();
+  await row.write();
+  assert.deepEqual([row.isUnsure, row.isDue], [false, false]);
+  is.taking = false;
+  await assert.rejects(row.write());
+  assert.deepEqual([row.isUnsure, row.isDue], [true, true]);
+  is.taking = true;
+  await row.write();
+  assert.deepEqual([row.isUnsure, row.isDue], [false, false]);
+});

@@ -44,6 +44,11 @@ export class OwnRow {
     return this.#row;
   }
 
+  /** Whether the store may have another row than the last one of which it answered that it has it. */
+  get isUnsure(): boolean {
+    return this.#row?.beat !== this.#beat;
+  }
+
   /** The newest heartbeat, which the store may not have yet. */
   get beat(): number {
     return this.#beat;
@@ -53,7 +58,7 @@ export class OwnRow {
   get isDue(): boolean {
     const row = this.#row;
     const { clock, heartbeats } = this.#options;
-    if (row === undefined || heartbeats.isDue(clock.monotonicMs())) return true;
+    if (row === undefined || this.isUnsure || heartbeats.isDue(clock.monotonicMs())) return true;
     return JSON.stringify({ ...this.#now(), beat: row.beat }) !== JSON.stringify(row);
   }
 

@@ -4,6 +4,7 @@ import { ingesterConfig } from '../../ingester/config.ts';
 import { defaultsOf } from '../../kit/config/section.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import { silentLogger } from '../../kit/observe/log.ts';
+import { decodeRow, rowKey } from '../../ring/row.ts';
 import { TestWorld } from '../../ring/test-world.ts';
 import type { ClusterNode } from './cluster-node.ts';
 import { MemberService, type MemberServiceOptions } from './member-service.ts';
@@ -20,7 +21,7 @@ async function begun(members: number): Promise<TestWorld> {
 }
 
 /** The end of a member's process that drains. */
-function end({ member, clock }: Node) {
+function end({ member, clock }: Node, onOver = () => {}) {
   const warnings: string[] = [];
   const log = { ...silentLogger, warn: (_: unknown, text: string) => warnings.push(text) } as unknown as Logger;
   const service = new MemberService({
@@ -33,6 +34,7 @@ function end({ member, clock }: Node) {
   const deadline = new AbortController();
   void service.stop({ signal: deadline.signal, progress: () => {} }).then(() => {
     state.isOver = true;
+    onOver();
   });
   return { state, deadline };
 }
@@ -107,3 +109,26 @@ test('one that nobody could take over from ends at once, and is a member when it
   for (const { node } of over) assert.deepEqual([node.member!.standing, node.member!.wants], ['member', 'join']);
   await world.end();
 });
+
+for (const [what, lostAnswers] of [
+  ['', 0],
+  [', also where answers of the store are lost', 0.5],
+] as const) {
+  test(`one that takes its drain back ends when the store has that${what}`, async () => {
+    const world = await begun(4);
+    world.kv.lostAnswers = lostAnswers;
+    const told: (string | undefined)[] = [];
+    for (const node of world.nodes) {
+      const key = rowKey(node.member!.id);
+      end(node, () => {
+        const { wants } = decodeRow(key, world.kv.saved().get(key)!.value)!;
+        told.push(wants);
+        // it is down
+        void world.crash(node);
+      });
+    }
+    await world.run(DRAIN_MS / 2, 100);
+    assert.deepEqual(told, ['join', 'join', 'join']);
+    await world.end();
+  });
+}

@@ -52,6 +52,9 @@ export interface MemberServiceOptions {
 
 const VOUCH_AGAIN_MS = 1000;
 const DRAIN_LOOK_MS = 500;
+/** Time for the ring to hear that a drain is taken back. */
+const STAY_TOLD_MS = 5000;
+const STAY_LOOK_MS = 50;
 
 /** The ingester of this process as a member of the ring: answers other processes, tells the ring what it holds, drains before it ends. */
 export class MemberService implements Service {
@@ -147,7 +150,8 @@ export class MemberService implements Service {
     // who is out may hold what the store lacks, too
     if (member?.standing === undefined || hasLeft(member)) return;
     const isAsked = member.wants !== 'drain' && member.wants !== 'leave';
-    if (isAsked && member.drainRefused === undefined) member.drain();
+    const takesBack = isAsked && member.drainRefused === undefined;
+    if (takesBack) member.drain();
     const limit = timeout(clock, config.drainTimeoutMs);
     const either = AbortSignal.any([signal, limit.signal]);
     let said = '';
@@ -155,9 +159,10 @@ export class MemberService implements Service {
       const { drainRefused: reason } = member;
       if (reason !== undefined) {
         // those that drained at the same time have left too few others: it comes back as it was
-        if (isAsked) member.join();
+        if (takesBack) await this.#stay(member, signal);
         log.warn({ reason }, 'not drained: what it holds is in its log');
-        break;
+        limit.cancel();
+        return;
       }
       const text = `draining: ${member.standing ?? 'no ring'}`;
       if (text !== said) progress(text);
@@ -167,6 +172,19 @@ export class MemberService implements Service {
     }
     limit.cancel();
     if (either.aborted) log.warn({}, 'not drained in time: what it held is in its log, and the wish to drain stays');
+  }
+
+  /** Takes back the wish to drain, and waits until the store has that: by a row that asks for it, others drain it while it is down. */
+  async #stay(member: RingMember, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    const limit = timeout(clock, STAY_TOLD_MS);
+    const either = AbortSignal.any([signal, limit.signal]);
+    // asked again: a version that others made meanwhile makes draining its own wish
+    for (member.join(); member.toldWants !== 'join' && !either.aborted; member.join()) {
+      await clock.sleep(STAY_LOOK_MS, either).catch(() => {});
+    }
+    limit.cancel();
+    if (either.aborted) log.warn({}, 'the ring may not have heard that it does not drain: others may drain it');
   }
 }
 
