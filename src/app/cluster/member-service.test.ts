@@ -23,7 +23,8 @@ async function begun(members: number): Promise<TestWorld> {
 /** The end of a member's process that drains. */
 function end({ member, clock }: Node, onOver = () => {}) {
   const warnings: string[] = [];
-  const log = { ...silentLogger, warn: (_: unknown, text: string) => warnings.push(text) } as unknown as Logger;
+  const say = (_: unknown, text: string) => warnings.push(text);
+  const log = { ...silentLogger, warn: say, error: say } as unknown as Logger;
   const service = new MemberService({
     cluster: { member, isComingBack: false } as unknown as ClusterNode,
     config: { ...defaultsOf(ingesterConfig), drainOnShutdown: true, drainTimeoutMs: DRAIN_MS },
@@ -132,3 +133,19 @@ for (const [what, lostAnswers] of [
     await world.end();
   });
 }
+
+test('one whose disk takes no wish to drain ends as others do', async () => {
+  const world = await begun(5);
+  const node = world.nodes[1]!;
+  node.disk.writeWhole = () => {
+    throw new Error('no space left');
+  };
+  const { state } = end(node);
+  await world.run(1000);
+  assert.deepEqual(state, {
+    isOver: true,
+    warnings: ['not drained: its wish could not be kept, and what it holds is in its log'],
+  });
+  assert.equal(node.member!.wants, 'join');
+  await world.end();
+});

@@ -110,8 +110,12 @@ export class MemberService implements Service {
   }
 
   async stop(stop: Stop): Promise<void> {
-    const { config, cluster } = this.#options;
-    if (config.drainOnShutdown && !cluster.isComingBack) await this.#drain(stop);
+    const { config, cluster, log } = this.#options;
+    if (config.drainOnShutdown && !cluster.isComingBack) {
+      await this.#drain(stop).catch((err: unknown) => {
+        log.error({ err }, 'not drained: its wish could not be kept, and what it holds is in its log');
+      });
+    }
     this.#stopping.abort(new Error('stopping'));
     this.#telling?.cancel();
     // each may wait for a shard that does not answer
