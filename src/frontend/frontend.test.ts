@@ -188,9 +188,48 @@ test('parts that are too much together end the query, also those before them', a
   await settle();
   assert.equal(asked[3]!.request.used?.chunks, 6);
   asked[1]!.resolve();
-  await assert.rejects(answer, /at least 12 chunks, more than 10 /);
+  await settle();
   assert.ok(asked[0]!.signal.aborted && asked[3]!.signal.aborted);
-  assert.equal(asked.length, 4);
+  // what parts read twice at their borders the whole reads once
+  assert.equal(asked.length, 5);
+  const { whole, used, startMs, endMs } = asked[4]!.request;
+  assert.deepEqual(
+    { whole, used, startMs, endMs },
+    { whole: undefined, used: undefined, startMs: 0, endMs: 5 * DAY_MS - 1 },
+  );
+  asked[4]!.resolve();
+  assert.equal((await answer).statistics.fetchedChunks, 6);
+});
+
+test('of a query whose parts read too much the refusal of the whole is told, and what parts held is given back before', async () => {
+  let held = 0;
+  const memory = () => ({
+    addMemory(bytes: number) {
+      held += bytes;
+    },
+    close() {},
+  });
+  const within = async (maxFetchedDataBytesPerQuery: number, parts: number) => {
+    const need = { sizesOf: async () => {}, limits: { ...DEFAULT_LIMITS, maxFetchedDataBytesPerQuery } };
+    const result = testSteps(2, 3, { fetchedBytes: 60 });
+    const { asked, frontend } = askedFrontend(1, { need, memory }, result);
+    const answer = frontend.range('t', FIVE_DAYS, { signal: SIGNAL });
+    for (let i = 0; i < parts; i++) {
+      await settle();
+      asked[i]!.resolve();
+    }
+    await settle();
+    assert.equal(asked.length, parts + 1);
+    assert.equal(held, 0);
+    return { answer, whole: asked[parts]! };
+  };
+  const refused = await within(100, 2);
+  refused.whole.reject(queryErrors.queryTooManyBytes({ bytes: 101, limit: 100 }));
+  await assert.rejects(refused.answer, /at least 101 bytes, more than 100 /);
+  // whoever evaluates may have another limit
+  const { answer, whole } = await within(59, 1);
+  whole.resolve();
+  await assert.rejects(answer, /at least 60 bytes, more than 59 /);
 });
 
 test('all parts together have the time of the query, and end with who asks', async () => {

@@ -26,7 +26,7 @@ import { cutWindows, mayHaveWindows } from './long-windows.ts';
 import { addedStatistics, joinSteps, resultOfSteps, stepsOf } from './merge-steps.ts';
 import { mayNeedMuch, type NeedLimits, needsMuch, refuseHopeless, type SizesOf } from './need.ts';
 import { partMissing } from './part-missing.ts';
-import { NO_LIMITS, PartsBudget, type PartsMemory } from './parts-budget.ts';
+import { isReadTooMuch, NO_LIMITS, PartsBudget, type PartsMemory, PartsUse } from './parts-budget.ts';
 import { reachOf } from './reach.ts';
 import type { CachedParts, CacheLimits, ResultsCache } from './results-cache.ts';
 import { RetryingRunner } from './retry.ts';
@@ -249,10 +249,25 @@ export class Frontend implements QueryRunner {
         stages.push('cache: not asked, what is explained is evaluated');
       stages.push(...this.#shardStages(request, expr));
       if (isWhole) return await runner(request, context);
-      return await this.#inParts(request, tasks, cached, runner, context, pacer, budget);
+      try {
+        return await this.#inParts(request, tasks, cached, runner, context, pacer, budget);
+      } catch (thrown) {
+        if (context.signal.aborted || !isReadTooMuch(thrown)) throw thrown;
+      }
+      budget.giveBackTo(0);
+      stages.push('split: asked for whole, for its parts read more than a limit');
+      return await this.#wholeWithin(tenant, request, context);
     } finally {
       budget.close();
     }
+  }
+
+  /** The query as it is: what parts read each for itself, at their borders, it reads once. @throws as `PartsUse.add` */
+  async #wholeWithin(tenant: string, request: RangeRequest, context: QueryRunContext): Promise<QueryResult> {
+    const { querier, need } = this.#options;
+    const result = await querier.range(tenant, request, context);
+    new PartsUse(need?.limits ?? NO_LIMITS, request.used).add(result.statistics);
+    return result;
   }
 
   /** @throws where what the store has of the query is more than a limit allows */

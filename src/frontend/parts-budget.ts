@@ -1,5 +1,6 @@
 import type { QueryResult, QueryStatistics, QueryUse, QueryValue } from '../contract/query.ts';
 import { type BudgetLimits, LimitedBudget } from '../limits/query-budget.ts';
+import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
 
 /** Counts memory that a query's answers take until they are put together. */
@@ -31,6 +32,17 @@ export const NO_LIMITS: BudgetLimits = {
   maxFetchedDataBytesPerQuery: 0,
   maxQueryMemoryBytes: 0,
 };
+
+/** Limits of what a query reads, which its parts may exceed where the whole does not. */
+const READ_TOO_MUCH: ReadonlySet<string> = new Set([
+  'query-too-many-chunks',
+  'query-too-many-chunk-bytes',
+  'query-too-many-bytes',
+]);
+
+export function isReadTooMuch(thrown: unknown): boolean {
+  return thrown instanceof AppError && READ_TOO_MUCH.has(thrown.facts.id);
+}
 
 /** Reads of all parts of a query, within its limits. */
 export class PartsUse {
