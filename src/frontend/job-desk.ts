@@ -111,6 +111,9 @@ class JobFailure extends Error {
   }
 }
 
+/** Time in which a suspect runs with no other beside it. */
+const ALONE_MS_MAX = 10_000;
+
 /** The jobs that a front end waits for: leaves them with schedulers, takes their answers, and asks again where a querier fails. */
 export class JobDesk implements AnswerTaker, JobFailures {
   readonly #options: JobDeskOptions;
@@ -213,6 +216,23 @@ export class JobDesk implements AnswerTaker, JobFailures {
     }
   }
 
+  /** Runs while no other suspect does; one that takes long, or waits for its turn or for room, holds the others up for no longer than a while. */
+  async #alone<T>(run: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { clock } = this.#options;
+    let running: Promise<T> | undefined;
+    await this.#suspects.run(async () => {
+      running = run();
+      const over = new AbortController();
+      const ended = running.then(
+        () => {},
+        () => {},
+      );
+      await Promise.race([ended, clock.sleep(ALONE_MS_MAX, over.signal).catch(() => {})]);
+      over.abort();
+    }, signal);
+    return running!;
+  }
+
   async #withRetries<T>(
     signal: AbortSignal,
     run: (avoid: readonly string[]) => Promise<T>,
@@ -224,7 +244,7 @@ export class JobDesk implements AnswerTaker, JobFailures {
     this.#metrics.jobs.inc();
     for (let tries = 0; ; tries++) {
       try {
-        return await (isSuspect ? this.#suspects.run(() => run(avoid), signal) : run(avoid));
+        return await (isSuspect ? this.#alone(() => run(avoid), signal) : run(avoid));
       } catch (thrown) {
         if (!(thrown instanceof JobFailure)) throw thrown;
         if (signal.aborted) throw signal.reason;

@@ -41,13 +41,6 @@ export const processErrors = catalogue({
     text: (v: { worker: string; reason: string }) =>
       `the ${v.worker} thread ended with all that it had under way (${v.reason}); send again later`,
   },
-  requestOutOfMemory: {
-    http: 422,
-    promType: 'execution',
-    retry: false,
-    text: (v: { pool: string }) =>
-      `this request needs more memory than a ${v.pool} thread may have, and ended the one that had it alone (querier.worker-heap-mb)`,
-  },
   querierGone: {
     http: 503,
     promType: 'unavailable',

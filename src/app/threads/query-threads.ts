@@ -194,13 +194,13 @@ export class QueryThreads implements Service, QueryWorkers {
 
   /** Works at a job of a front end elsewhere. */
   async job(
-    { tenant, payload, query, inParts, costMs, priority, isOfRules }: Job,
+    { tenant, payload, inParts, costMs, priority, isOfRules }: Job,
     limits: JoinedLimits,
     signal: AbortSignal,
   ): Promise<Worked<JobOutcome>> {
     // it has waited for its turn already
     const owner = isOfRules === true ? `${RULES_OF}${tenant}` : this.#pool!.quietest(tenantsOf(tenant));
-    const options = { signal, tenant: owner, query, costMs, priority, gathers: isOfRules === true };
+    const options = { signal, tenant: owner, costMs, priority, gathers: isOfRules === true };
     if (!inParts) return this.#pool!.call('job', { tenant, payload, limits }, options);
     const { port1, port2 } = new MessageChannel();
     const begun = new Promise<JobAnswer>((resolve) => {

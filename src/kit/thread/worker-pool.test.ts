@@ -57,21 +57,18 @@ test('a worker that dies fails its own call and is replaced', async () => {
 
 test('a worker over its heap dies alone', async () => {
   const pool = threads({ heapMb: 16 });
-  await assert.rejects(pool.call('hoard', undefined), (error: AppError) => error.facts.id === 'request-out-of-memory');
+  await assert.rejects(pool.call('hoard', undefined), (error: AppError) => error.facts.id === 'worker-out-of-memory');
   assert.equal(await pool.call('add', { value: 1 }), 6);
   await pool.close();
 });
 
-test('a query is told that it took all memory where no other was beside it, however many calls it has', async () => {
-  const ids = async (others: readonly string[]) => {
-    const pool = threads({ heapMb: 16, callsPerWorkerMax: 4 });
-    const beside = others.map((query) => pool.call('wait', { ms: 60_000 }, { query }));
-    const failed = await Promise.allSettled([...beside, pool.call('hoard', undefined, { query: 'q' })]);
-    await pool.close();
-    return failed.map((each) => (each.status === 'rejected' ? (each.reason as AppError).facts.id : 'answered'));
-  };
-  assert.deepEqual(await ids(['q', 'q']), Array(3).fill('request-out-of-memory'));
-  assert.deepEqual(await ids(['q', 'other']), Array(3).fill('worker-out-of-memory'));
+test('a call that waits is not given a worker that has died', async () => {
+  const pool = threads({ heapMb: 16 });
+  const deadly = assert.rejects(pool.call('hoard', undefined), /memory/);
+  const waiting = pool.call('add', { value: 1 });
+  await deadly;
+  assert.equal(await waiting, 6);
+  await pool.close();
 });
 
 test('the queue is bounded and a call can be cancelled, waiting or under way', async () => {

@@ -46,8 +46,6 @@ export interface PooledCallOptions extends CallOptions {
   readonly priority?: number;
   /** As of `SeatCall`. */
   readonly gathers?: boolean;
-  /** Calls of one query have the same: one that ends a worker by what it needs is known by it. Absent: it is a query of its own. */
-  readonly query?: string | undefined;
   /** Nobody waits for it: it takes a worker that is there. */
   readonly inBackground?: boolean | undefined;
 }
@@ -101,8 +99,7 @@ export class WorkerPool<R extends Role> {
   }
 
   /**
-   * @throws workerQueueFull, tooManyOutstandingRequests, workerGone, workerOutOfMemory, requestOutOfMemory where the worker that had no
-   * memory left had this query alone, what the role throws, or the signal's reason
+   * @throws workerQueueFull, tooManyOutstandingRequests, workerGone, workerOutOfMemory, what the role throws, or the signal's reason
    */
   async call<M extends keyof R & string>(
     method: M,
@@ -112,27 +109,15 @@ export class WorkerPool<R extends Role> {
     const { tenant: owner = OWN, costMs } = options;
     this.#seats.note({ owner, costMs });
     const taken = await this.#freeSeat(owner, options);
-    const member = taken.seat.who;
-    const query = options.query ?? Symbol();
-    member.queries.set(query, (member.queries.get(query) ?? 0) + 1);
     try {
-      return await member.worker.channel.call(method, request, options);
+      return await taken.seat.who.worker.channel.call(method, request, options);
     } catch (thrown) {
-      throw this.#blamed(member, thrown);
+      // before its seat is free for those that wait: they would fail with it
+      if (isDeath(thrown)) this.#seats.remove(taken.seat);
+      throw thrown;
     } finally {
-      const left = member.queries.get(query)! - 1;
-      if (left > 0) member.queries.set(query, left);
-      else member.queries.delete(query);
       this.#seats.free({ owner, costMs }, taken);
     }
-  }
-
-  /** The error of a call, which is the query's own where its worker had no memory left and nothing else to do. */
-  #blamed(member: Member<R>, thrown: unknown): unknown {
-    if (!(thrown instanceof AppError) || thrown.facts.id !== 'worker-out-of-memory') return thrown;
-    // all of its calls fail at once, and are taken out one by one
-    member.queriesAtEnd ??= member.queries.size;
-    return member.queriesAtEnd > 1 ? thrown : processErrors.requestOutOfMemory({ pool: this.#options.name });
   }
 
   /** The same call to every worker: for metrics and settings. What fails is left out. */
@@ -153,7 +138,7 @@ export class WorkerPool<R extends Role> {
   #seat(index: number): void {
     const { spawn, log, name } = this.#options;
     const worker = spawn(index);
-    const member: Member<R> = { worker, queries: new Map(), retired: false };
+    const member: Member<R> = { worker, retired: false };
     const seat = new Seat({ who: member, callsMax: this.#options.callsPerWorkerMax });
     seat.ready = worker.ready === undefined;
     worker.ready?.then(
@@ -293,14 +278,16 @@ export class WorkerPool<R extends Role> {
 interface Member<R extends Role> {
   readonly worker: PooledWorker<R>;
   seat?: Seat<Member<R>>;
-  /** Calls under way, by query. */
-  readonly queries: Map<string | symbol, number>;
-  /** Queries that were under way when it had no memory left. */
-  queriesAtEnd?: number;
   /** It was ended because there was nothing to do. */
   retired: boolean;
 }
 
 interface Waiting<R extends Role> extends SeatCall<Member<R>> {
   reject(reason: unknown): void;
+}
+
+function isDeath(thrown: unknown): boolean {
+  return (
+    thrown instanceof AppError && (thrown.facts.id === 'worker-gone' || thrown.facts.id === 'worker-out-of-memory')
+  );
 }
