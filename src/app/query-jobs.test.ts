@@ -5,7 +5,7 @@ import type { Job } from '../contract/jobs.ts';
 import type { InstantOutcome, QueryFailure, QueryRunner } from '../contract/query.ts';
 import { Frontend } from '../frontend/frontend.ts';
 import { JobDesk } from '../frontend/job-desk.ts';
-import { nothingOver, testSteps } from '../frontend/test-answers.ts';
+import { afterPauses, nothingOver, testSteps } from '../frontend/test-answers.ts';
 import { silentLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { RpcClient } from '../kit/rpc/client.ts';
@@ -711,6 +711,27 @@ test('a job that a scheduler may have taken all the same is cancelled there befo
   await stage.frontend();
   assert.equal(await stage.ask(), 'right');
   assert.deepEqual(seen, [seen[0], `cancel ${seen[0]}`, seen[2]]);
+});
+
+test('a job that failed after seconds is not left again, but where a querier is gone', async (t) => {
+  for (const [error, wanted] of [
+    [storeErrors.storeUnavailable({ backend: 's3', operation: 'get', reason: 'away', tries: 9 }), 1],
+    [peerErrors.peerGone({ peer: 'q', reason: 'killed' }), 3],
+  ] as const) {
+    const clock = new ManualClock();
+    const stage = new Stage(t, clock);
+    let left = 0;
+    stage.desk.add({
+      async enqueue({ id }) {
+        left++;
+        void clock.sleep(5_010).then(() => stage.desk.failed(id, error, 'q'));
+      },
+      cancel() {},
+    });
+    const failed = assert.rejects(stage.ask(), error);
+    await afterPauses(clock, failed, 2_000);
+    assert.equal(left, wanted, error.message);
+  }
 });
 
 test('queries of a tenant that hold large answers go on one after another, and who holds nothing finds room', async (t) => {

@@ -9,7 +9,7 @@ import { fitsShare, SharedRoom } from '../lib/shared-room.ts';
 import { AppError } from '../model/errors.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { queryErrors } from '../model/errors-query.ts';
-import { pauseAfter } from './retry.ts';
+import { isTriedLong, pauseAfter } from './retry.ts';
 
 export interface JobDeskOptions {
   /** Name of this front end, which no other has. */
@@ -238,10 +238,11 @@ export class JobDesk implements AnswerTaker, JobFailures {
     run: (avoid: readonly string[]) => Promise<T>,
     before: readonly string[] = [],
   ): Promise<T> {
-    const { retriesMax, log } = this.#options;
+    const { retriesMax, log, clock } = this.#options;
     const avoid = [...before];
     let isSuspect = false;
     this.#metrics.jobs.inc();
+    const startedMs = clock.monotonicMs();
     for (let tries = 0; ; tries++) {
       try {
         return await (isSuspect ? this.#alone(() => run(avoid), signal) : run(avoid));
@@ -249,6 +250,7 @@ export class JobDesk implements AnswerTaker, JobFailures {
         if (!(thrown instanceof JobFailure)) throw thrown;
         if (signal.aborted) throw signal.reason;
         if (tries >= retriesMax || !isRetried(thrown)) throw thrown.error;
+        if (isTriedLong(thrown.error, clock.monotonicMs() - startedMs)) throw thrown.error;
         if (isOutOfMemory(thrown)) {
           if (isSuspect) throw thrown.error;
           isSuspect = true;

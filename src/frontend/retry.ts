@@ -56,10 +56,15 @@ export async function withRetries<T>(retries: Retries, signal: AbortSignal, run:
       return await run();
     } catch (thrown) {
       if (signal.aborted || tries >= retriesMax || !isRetried(thrown)) throw thrown;
-      if (!isReplaced(thrown) && clock.monotonicMs() - startedMs > AGAIN_WITHIN_MS) throw thrown;
+      if (isTriedLong(thrown, clock.monotonicMs() - startedMs)) throw thrown;
       await pauseAfter(thrown, tries + 1, retries, signal);
     }
   }
+}
+
+/** Whether something failed after so long that more tries would not help: not where another takes its place. */
+export function isTriedLong(thrown: unknown, triedMs: number): boolean {
+  return !isReplaced(thrown) && triedMs > AGAIN_WITHIN_MS;
 }
 
 /**
