@@ -14,3 +14,6 @@ export function dateOf(timeMs: number): string {
   if (day !== known.day) known = { day, date: new Date(timeMs).toISOString().slice(0, 10) };
   return known.date;
 }
+
+/** Stands for any time where an oldest one is told, Unix ms: the first that a Date can be. */
+export const ANY_TIME_MS = -8.64e15;

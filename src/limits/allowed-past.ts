@@ -1,3 +1,4 @@
+import { ANY_TIME_MS } from '../lib/day.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import type { QueryLimits } from './query-limits.ts';
 
@@ -10,9 +11,6 @@ export type PastLimits = Pick<QueryLimits, 'maxQueryLookbackMs' | 'maxQueryLengt
 export function oldestOf({ maxQueryLookbackMs }: Pick<PastLimits, 'maxQueryLookbackMs'>, nowMs: number): number {
   return maxQueryLookbackMs > 0 ? nowMs - maxQueryLookbackMs : Number.NEGATIVE_INFINITY;
 }
-
-/** Stands for any time where an oldest one is told. */
-export const ANY_TIME_MS = -8.64e15;
 
 const MINUTE_MS = 60_000;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ANY_TIME_MS } from '../lib/day.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
-import { ANY_TIME_MS } from '../limits/allowed-past.ts';
 import { listQueryable, type TestSeries } from '../storage/test-list.ts';
 import { unlimited } from '../storage/unlimited.ts';
 import { JobQueryable, runLookup } from './job-lookups.ts';

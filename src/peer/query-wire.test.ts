@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { InstantOutcome, PartialResult, QueryExplanation, QueryResult, QueryValue } from '../contract/query.ts';
+import { ANY_TIME_MS } from '../lib/day.ts';
 import { seededRandom } from '../lib/random.ts';
-import { ANY_TIME_MS } from '../limits/allowed-past.ts';
 import { AppError } from '../model/errors.ts';
 import { floatHistogram } from '../model/histogram.ts';
 import { checkPairs, decodeOutcomes, encodeOutcomes } from './batch-wire.ts';
