@@ -110,10 +110,10 @@ class Container {
   }
 }
 
-/** Loads the packages that are given, and prints the files that this loads. */
+/** Loads the packages that are given behind a file, and writes the files that this loads to it: a pipe may take a part of them only. */
 const LOAD = `
 import { registerHooks } from 'node:module';
-import { writeSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 const files = new Set();
 registerHooks({
   resolve(name, context, next) {
@@ -122,8 +122,9 @@ registerHooks({
     return found;
   },
 });
-for (const name of process.argv.slice(1)) await import(name);
-writeSync(1, [...files].join('\\n'));
+const [file, ...names] = process.argv.slice(1);
+for (const name of names) await import(name);
+writeFileSync(file, [...files].join('\\n'));
 process.exit(0);
 `;
 
@@ -136,9 +137,9 @@ function packagesNotLoaded(tree: string): string[] {
     return [...new Set(names)].filter((name) => files.has(packageOf(`node_modules/${name}`)));
   };
   const built = named(filesIn(join(app, 'dist')).filter((file) => !file.includes('dist/web/')));
-  const args = ['--input-type=module', '-e', LOAD, ...built];
-  const output = execFileSync(process.execPath, args, { cwd: app, encoding: 'utf8', timeout: 120_000 });
-  const loaded = new Set(output.split('\n').map(packageOf));
+  const list = `${tree}.loaded`;
+  execFileSync(process.execPath, ['--input-type=module', '-e', LOAD, list, ...built], { cwd: app, timeout: 120_000 });
+  const loaded = new Set(readFileSync(list, 'utf8').split('\n').map(packageOf));
   for (const name of loaded) {
     const late = named(files.get(name) ?? []).map((each) => packageOf(`node_modules/${each}`));
     for (const each of files.keys())
