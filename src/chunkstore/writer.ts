@@ -5,6 +5,7 @@ import { type GroupSeries, labelParts } from '../chunk/group/series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { ageMsOf, type Clock, type Moment, momentOf } from '../lib/clock.ts';
 import { DAY_MS, dayOf } from '../lib/day.ts';
+import { throwIfFenced } from '../lib/fenced-signal.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { AppError } from '../model/errors.ts';
 import { compareUtf8 } from '../model/labels.ts';
@@ -126,7 +127,8 @@ export class ChunkStoreWriter {
   /**
    * Writes all groups and what leads to them, and holds an object's worth of them at a time. When it returns, the store has confirmed
    * everything; when it throws, a part may be there, and the same call again is harmless. One call at a time.
-   * @param fence asked before rows are written; where it throws none are
+   * @param signal its fence (`fencedSignal`) is asked before rows are written
+   * @param fence asked besides; where it throws none are
    */
   async write(
     batch: Iterable<WriteGroup> | AsyncIterable<WriteGroup>,
@@ -536,6 +538,7 @@ class WriteRun {
     ];
     for (const rowsOf of batches) {
       const batch = await rowsOf();
+      throwIfFenced(this.#signal);
       await this.#fence?.();
       await putRows(batch, this.#options.writesAtOnce, this.#signal);
     }

@@ -11,7 +11,7 @@ import type { ChunkStoreWriter, WriteGroup } from '../../chunkstore/writer.ts';
 import type { Channel } from '../../kit/thread/channel.ts';
 import { ageMsOf, type Clock, momentOf } from '../../lib/clock.ts';
 import { dayOf } from '../../lib/day.ts';
-import { fencedSignal, throwIfFenced } from '../../lib/fenced-signal.ts';
+import { fencedSignal } from '../../lib/fenced-signal.ts';
 import { AppError } from '../../model/errors.ts';
 import { ringErrors } from '../../model/errors-ring.ts';
 import type { TenantSize } from '../../model/slot-sizes.ts';
@@ -165,10 +165,9 @@ export class Flusher {
     const signal = fencedSignal(() =>
       ageMsOf(this.#clock, begunAt) > leftMs ? new Error('the flush took too long, it begins anew') : undefined,
     );
-    const fence = async () => throwIfFenced(signal);
     try {
       const groups = this.#groups(windows, tenant, turns, failures);
-      for (const { seriesCount, sampleCount, bytes } of await this.#writer.write(groups, signal, fence)) {
+      for (const { seriesCount, sampleCount, bytes } of await this.#writer.write(groups, signal)) {
         counts.groups++;
         counts.series += seriesCount;
         counts.samples += sampleCount;
@@ -240,11 +239,10 @@ export class Flusher {
     const fenced = fencedSignal(() =>
       ageMsOf(this.#clock, begunAt) > leftMs ? new Error('reading back took too long, it begins anew') : undefined,
     );
-    const fence = async () => throwIfFenced(fenced);
     const groups = untilAborted(this.#groups(windows, undefined, turns, failures, true), signal);
     let written = 0;
     try {
-      for (const { sampleCount } of await this.#writer.write(groups, fenced, fence)) written += sampleCount;
+      for (const { sampleCount } of await this.#writer.write(groups, fenced)) written += sampleCount;
     } catch (error) {
       failures.push((error as Error).message);
     }
