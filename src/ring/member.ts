@@ -252,6 +252,11 @@ export class RingMember implements RingPeer {
     this.#wish('join');
   }
 
+  /** Whether it is no member any more, and the store has all that it held. */
+  get hasLeft(): boolean {
+    return this.standing === 'out' && this.#wants === 'leave';
+  }
+
   /** Why it cannot own nothing: others are too few for what it owns, or no version is known. undefined: it can, or does already. */
   get drainRefused(): string | undefined {
     const view = this.#book.current();

@@ -152,14 +152,14 @@ export class MemberService implements Service {
     const { cluster, config, clock, log } = this.#options;
     const { member } = cluster;
     // who is out may hold what the store lacks, too
-    if (member?.standing === undefined || hasLeft(member)) return;
+    if (member?.standing === undefined || member.hasLeft) return;
     const isAsked = member.wants !== 'drain' && member.wants !== 'leave';
     const takesBack = isAsked && member.drainRefused === undefined;
     if (takesBack) member.drain();
     const limit = timeout(clock, config.drainTimeoutMs);
     const either = AbortSignal.any([signal, limit.signal]);
     let said = '';
-    while (!either.aborted && !hasLeft(member)) {
+    while (!either.aborted && !member.hasLeft) {
       const { drainRefused: reason } = member;
       if (reason !== undefined) {
         // those that drained at the same time have left too few others: it comes back as it was
@@ -190,11 +190,6 @@ export class MemberService implements Service {
     limit.cancel();
     if (either.aborted) log.warn({}, 'the ring may not have heard that it does not drain: others may drain it');
   }
-}
-
-/** Whether it is no member any more, and the store has all that it held. Asked anew each time: it changes while it is waited for. */
-function hasLeft({ standing, wants }: RingMember): boolean {
-  return standing === 'out' && wants === 'leave';
 }
 
 /** Looks at what is owed come with every third heartbeat, at least each 15 s, and sooner while its place in the ring changes. */

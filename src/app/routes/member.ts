@@ -13,11 +13,10 @@ export interface MemberRoutesOptions {
 export function memberRoutes({ cluster, ingester }: MemberRoutesOptions): Route[] {
   const member = () => cluster.member!;
   const drainage = async () => {
-    const { standing, wants, id, drainRefused } = member();
-    const isOut = standing === 'out' && wants === 'leave';
+    const { standing, wants, id, drainRefused, hasLeft } = member();
     const owed = (await ingester.owed()).size;
     const refused = wants === 'drain' ? drainRefused : undefined;
-    return { id, standing: standing ?? 'unknown', wants, drained: isOut && owed === 0, windowsOwed: owed, refused };
+    return { id, standing: standing ?? 'unknown', wants, drained: hasLeft && owed === 0, windowsOwed: owed, refused };
   };
   return [
     {
