@@ -6,6 +6,7 @@ import { getOrMake } from '../lib/map.ts';
 import type { Random } from '../lib/random.ts';
 import { Semaphore } from '../lib/semaphore.ts';
 import { fitsShare, SharedRoom } from '../lib/shared-room.ts';
+import { within } from '../lib/within.ts';
 import { AppError } from '../model/errors.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { queryErrors } from '../model/errors-query.ts';
@@ -219,18 +220,11 @@ export class JobDesk implements AnswerTaker, JobFailures {
   /** Runs while no other suspect does; one that takes long, or waits for its turn or for room, holds the others up for no longer than a while. */
   async #alone<T>(run: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const { clock } = this.#options;
+    const time = { clock, timeoutMs: ALONE_MS_MAX, signal };
     let running: Promise<T> | undefined;
-    await this.#suspects.run(async () => {
-      running = run();
-      const over = new AbortController();
-      const ended = running.then(
-        () => {},
-        () => {},
-      );
-      await Promise.race([ended, clock.sleep(ALONE_MS_MAX, over.signal).catch(() => {})]);
-      over.abort();
-    }, signal);
-    return running!;
+    await this.#suspects.run(() => within(time, () => (running = run())), signal);
+    if (running === undefined) throw signal.reason;
+    return running;
   }
 
   async #withRetries<T>(

@@ -15,6 +15,7 @@ import type { Priority } from '../kit/thread/thread-priority.ts';
 import type { Clock } from '../lib/clock.ts';
 import { ANY_TIME_MS } from '../lib/day.ts';
 import type { Random } from '../lib/random.ts';
+import { within } from '../lib/within.ts';
 import { oldestOfRequest } from '../limits/allowed-past.ts';
 import { SharedMemory } from '../limits/query-budget.ts';
 import type { JoinedLimits } from '../limits/query-limits.ts';
@@ -44,7 +45,6 @@ import { StoreSource } from './store-source.ts';
 import { querierSyntax } from './syntax.ts';
 import { QueryTurns } from './turns.ts';
 import { UndeletedSource } from './undeleted-source.ts';
-import { within } from './within.ts';
 import { YoungSource } from './young-source.ts';
 
 export interface QuerierOptions {

@@ -1,4 +1,4 @@
-import { after, type Clock } from '../lib/clock.ts';
+import { after, type Clock } from './clock.ts';
 
 interface Time {
   readonly clock: Clock;

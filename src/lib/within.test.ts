@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ManualClock } from '../lib/manual-clock.ts';
+import { ManualClock } from './manual-clock.ts';
 import { within } from './within.ts';
 
 test('work has its time, and is told when that is over or nobody waits', async () => {
