@@ -3,7 +3,7 @@ import { apiError } from '../kit/http/failure.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { LimitedBudget } from '../limits/query-budget.ts';
 import type { QueryLimits } from '../limits/query-limits.ts';
-import { queryErrors } from '../model/errors-query.ts';
+import { checkResponseSize } from '../limits/response-size.ts';
 import type { MissingPart } from '../storage/missing.ts';
 import type { QueryBudget } from '../storage/queryable.ts';
 import { ApiJsonWriter } from '../wire/api-json.ts';
@@ -91,9 +91,7 @@ async function* restOf(
 }
 
 function begun({ maxQueryResponseSize: limit }: QueryLimits, budget?: QueryBudget): ApiJsonWriter {
-  const checkSize = (bytes: number): void => {
-    if (limit > 0 && bytes > limit) throw queryErrors.responseTooLarge({ bytes, limit });
-  };
+  const checkSize = (bytes: number): void => checkResponseSize(bytes, limit);
   const out = new ApiJsonWriter(checkSize, CAPACITY_BYTES, (bytes) => budget?.addMemory(bytes));
   out.raw('{"status":"success","data":');
   return out;

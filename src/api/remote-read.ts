@@ -2,6 +2,7 @@ import type { ApiResponse } from '../contract/api.ts';
 import { failureOf } from '../kit/http/failure.ts';
 import { inTurns } from '../lib/turns.ts';
 import { checkLength, oldestOf } from '../limits/allowed-past.ts';
+import { checkResponseSize } from '../limits/response-size.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import type { Labels } from '../model/labels.ts';
 import { checkSelectors, SelectorSize } from '../promql/plan/size.ts';
@@ -58,12 +59,6 @@ function checked({ limits, sources }: Call, request: ReadRequest): ReadRequest {
   return request;
 }
 
-/** @throws responseTooLarge */
-function checkResponse({ limits }: Call, bytes: number): void {
-  const limit = limits.maxQueryResponseSize;
-  if (limit > 0 && bytes > limit) throw queryErrors.responseTooLarge({ bytes, limit });
-}
-
 async function sampled(call: Call, queries: readonly ReadQuery[]): Promise<ApiResponse> {
   const out = new ReadResponseWriter();
   const context = lookupContext(call);
@@ -78,7 +73,7 @@ async function sampled(call: Call, queries: readonly ReadQuery[]): Promise<ApiRe
     }
   }
   const answer = out.finish();
-  checkResponse(call, answer.length);
+  checkResponseSize(answer.length, call.limits.maxQueryResponseSize);
   return {
     status: 200,
     contentType: 'application/x-protobuf',
@@ -113,7 +108,7 @@ async function* frameParts(call: Call, queries: readonly ReadQuery[]): AsyncGene
     frames.push(frame);
     bytes += frame.length;
     bytesAll += frame.length;
-    checkResponse(call, bytesAll);
+    checkResponseSize(bytesAll, call.limits.maxQueryResponseSize);
     context.budget.addMemory(frame.length);
     if (bytes < PART_BYTES) continue;
     yield Buffer.concat(frames);

@@ -1,5 +1,6 @@
 import { DAY_MS } from '../lib/day.ts';
 import type { BudgetLimits } from '../limits/query-budget.ts';
+import { checkResponseSize } from '../limits/response-size.ts';
 import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { METRIC_NAME } from '../model/labels.ts';
@@ -183,9 +184,7 @@ function check(
   const needBytes = Math.round(points * POINT_BYTES);
   if (isOver(needBytes, limits.maxQueryMemoryBytes))
     throw queryErrors.queryNeedsTooMuchMemory({ needBytes, limitBytes: limits.maxQueryMemoryBytes });
-  const bytes = Math.round(points * POINT_TEXT_BYTES);
-  if (isOver(bytes, limits.maxQueryResponseSize))
-    throw queryErrors.responseTooLarge({ bytes, limit: limits.maxQueryResponseSize });
+  checkResponseSize(Math.round(points * POINT_TEXT_BYTES), limits.maxQueryResponseSize);
 }
 
 /** Points of an answer that has the series of a selector. */

@@ -1,5 +1,6 @@
 import type { QueryResult, QueryStatistics, QueryUse, QueryValue } from '../contract/query.ts';
 import { type BudgetLimits, LimitedBudget } from '../limits/query-budget.ts';
+import { checkResponseSize } from '../limits/response-size.ts';
 import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
 
@@ -111,10 +112,9 @@ export class PartsBudget {
 
   #countPoints(count: number): void {
     this.#points += count;
-    const { samplesMax, maxQueryResponseSize: limit } = this.#limits;
+    const { samplesMax, maxQueryResponseSize } = this.#limits;
     if (this.#points > samplesMax) throw queryErrors.queryTooManySamples({ limit: samplesMax, points: this.#points });
-    const bytes = this.#points * POINT_TEXT_BYTES;
-    if (limit > 0 && bytes > limit) throw queryErrors.responseTooLarge({ bytes, limit });
+    checkResponseSize(this.#points * POINT_TEXT_BYTES, maxQueryResponseSize);
   }
 
   /** @throws queryMemoryExceeded */
