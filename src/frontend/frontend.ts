@@ -80,6 +80,8 @@ interface RangePlan {
   readonly parts: readonly StepRange[];
   /** It is not to be split: parts are asked for only as far as the cache has the others. */
   readonly isOne: boolean;
+  /** The cache may have some of it, or take it. */
+  readonly isCached: boolean;
   /** Its need is estimated before anything is asked for. */
   readonly isMuch: boolean;
 }
@@ -169,7 +171,9 @@ export class Frontend implements QueryRunner {
         const parts = eachStep(request);
         const { heldBytes } = budget;
         try {
-          const cached = await this.#cached(tenant, request, expr, parts, budget, context);
+          const cached = this.#mayBeCached(tenant, request)
+            ? await this.#cached(tenant, request, expr, parts, budget, context)
+            : undefined;
           const tasks = cached?.tasks ?? parts;
           await this.#refuseHopeless(tenant, request, expr, joined(tasks, request.stepMs), context);
           return await this.#inParts(request, tasks, cached, whole, context, turns, budget);
@@ -215,14 +219,14 @@ export class Frontend implements QueryRunner {
     const expr = await this.#parse(request.expr, pacer);
     // what cannot be read is told by who evaluates
     if (expr === undefined) return querier.range(tenant, request, context);
-    const plan = { expr, parts, isOne, isMuch: !isOne || (mayMuch && needsMuch(expr, request)) };
+    const plan = { expr, parts, isOne, isCached, isMuch: !isOne || (mayMuch && needsMuch(expr, request)) };
     return this.#inTime(request, context, (inTime) => this.#planned(tenant, request, plan, inTime, pacer, stages));
   }
 
   async #planned(
     tenant: string,
     request: RangeRequest,
-    { expr, parts, isOne, isMuch }: RangePlan,
+    { expr, parts, isOne, isCached, isMuch }: RangePlan,
     context: QueryRunContext,
     pacer: Pacer,
     stages: string[],
@@ -240,7 +244,7 @@ export class Frontend implements QueryRunner {
     const maxQueryResponseSize = request.explain === true ? 0 : (need?.limits.maxQueryResponseSize ?? 0);
     const budget = this.#budget(request, maxQueryResponseSize);
     try {
-      const cached = await this.#cached(tenant, request, expr, parts, budget, context);
+      const cached = isCached ? await this.#cached(tenant, request, expr, parts, budget, context) : undefined;
       const isWhole = cached === undefined && isOne;
       const tasks = cached?.tasks ?? parts;
       const ranges = isWhole ? [request] : joined(tasks, request.stepMs);
@@ -302,7 +306,7 @@ export class Frontend implements QueryRunner {
     );
   }
 
-  /** The parts as far as the cache has them, held by `budget`; undefined: it is not asked. */
+  /** The parts as far as the cache has them, held by `budget`, of a query that may be cached; undefined: it is not asked. */
   async #cached(
     tenant: string,
     request: RangeRequest,
@@ -311,7 +315,6 @@ export class Frontend implements QueryRunner {
     budget: PartsBudget,
     { signal }: QueryRunContext,
   ): Promise<CachedParts | undefined> {
-    if (parts.length === 0 || !this.#mayBeCached(tenant, request)) return undefined;
     const { cache, cacheLimits: limits, lookbackMs: usualMs } = this.#options;
     const { expr: text, startMs, endMs, stepMs, lookbackMs = usualMs, whole } = request;
     const reach = reachOf(expr, lookbackMs);
