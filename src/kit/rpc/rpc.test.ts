@@ -28,7 +28,7 @@ import {
 import { introduction, makeHello } from './handshake.ts';
 import { peerMetrics, servedMetrics } from './metrics.ts';
 import type { RpcRole } from './role.ts';
-import { startClient, startServer } from './test-rpc.ts';
+import { meetStrangers, startClient, startServer } from './test-rpc.ts';
 
 function bytesOf(length: number, seed = 1): Uint8Array {
   const random = seededRandom(seed);
@@ -425,20 +425,9 @@ test('a process that accepts connections and says nothing keeps callers waiting 
 
 test('strangers that say nothing keep nobody out', async (t) => {
   const server = await startServer(t, echo);
-  const strangers = Array.from({ length: 300 }, () => connectTcp(server.port, '127.0.0.1'));
-  t.after(() => {
-    for (const socket of strangers) socket.destroy();
-  });
-  let cut = 0;
-  for (const socket of strangers) {
-    socket.on('error', () => {});
-    socket.on('close', () => {
-      cut++;
-    });
-  }
-  await Promise.all(strangers.map((socket) => once(socket, 'connect')));
+  const cut = await meetStrangers(t, server, 300);
   assert.equal((await startClient(t, server).call('echo', 1)).head, 1);
-  while (cut < 300 - 256) await systemClock.turn();
+  while (cut() < 300 - 256) await systemClock.turn();
 });
 
 /** A caller that has said its first words and reads nothing. */

@@ -18,7 +18,7 @@ import { introduction, makeHello } from './handshake.ts';
 import { servedMetrics } from './metrics.ts';
 import { RpcServer } from './server.ts';
 import { noPeerFiles, skipsCertificates, TestCertificates } from './test-certificates.ts';
-import { startClient, startServer } from './test-rpc.ts';
+import { meetStrangers, startClient, startServer } from './test-rpc.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'pallium-peer-'));
 after(() => rmSync(dir, { recursive: true }));
@@ -193,21 +193,10 @@ test('strangers that say nothing keep nobody out, and are cut off in the TLS han
     // none is cut off for the time that it takes
     introductionMs: 600_000,
   });
-  const strangers = Array.from({ length: 300 }, () => connectTcp(server.port, '127.0.0.1'));
-  t.after(() => {
-    for (const socket of strangers) socket.destroy();
-  });
-  let cut = 0;
-  for (const socket of strangers) {
-    socket.on('error', () => {});
-    socket.on('close', () => {
-      cut++;
-    });
-  }
-  await Promise.all(strangers.map((socket) => once(socket, 'connect')));
+  const cut = await meetStrangers(t, server, 300);
   const member = startClient(t, server, { security: () => credentials.current });
   assert.equal((await member.call('secret', null)).head, 'what members tell each other');
-  while (cut < 300 - 256) await systemClock.sleep(5, t.signal);
+  while (cut() < 300 - 256) await systemClock.sleep(5, t.signal);
   const found = await registry.getSingleMetric('pallium_peer_connections_refused_total')!.get();
   assert.ok(found.values[0]!.value >= 300 - 256);
   assert.equal(server.connections, 1);

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../observe/log.ts';
@@ -37,4 +39,21 @@ export function startClient(t: TestContext, server: RpcServer, options: Partial<
   });
   t.after(() => client.close());
   return client;
+}
+
+/** TCP connections to a server that say nothing, until the test ends. @returns how many of them it has cut off so far */
+export async function meetStrangers(t: TestContext, { port }: RpcServer, count: number): Promise<() => number> {
+  const strangers = Array.from({ length: count }, () => connect(port, '127.0.0.1'));
+  t.after(() => {
+    for (const socket of strangers) socket.destroy();
+  });
+  let cut = 0;
+  for (const socket of strangers) {
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      cut++;
+    });
+  }
+  await Promise.all(strangers.map((socket) => once(socket, 'connect')));
+  return () => cut;
 }
