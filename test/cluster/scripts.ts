@@ -111,7 +111,7 @@ export const SCRIPTS = {
     nodes: growing(5),
     async play(stage) {
       await stage.begin();
-      await stage.until(() => stage.counts('front-1', ({ members }) => members.length === 5), 'not all join');
+      await stage.joined(5);
       const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
       const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
       stage.cutFromKv(a, 'front-1');
@@ -133,7 +133,7 @@ export const SCRIPTS = {
     nodes: growing(5),
     async play(stage) {
       await stage.begin();
-      await stage.until(() => stage.counts('front-1', ({ members }) => members.length === 5), 'not all join');
+      await stage.joined(5);
       const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
       const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
       stage.cut(['front-0'], [c]);
@@ -353,7 +353,7 @@ export const SCRIPTS = {
     nodes: growing(5),
     async play(stage) {
       await stage.begin();
-      await stage.until(() => stage.counts('front-1', ({ members }) => members.length === 5), 'not all join');
+      await stage.joined(5);
       const gone = ['ingester-0', 'ingester-1'] as const;
       const tenant = stage.tenantOf(stage.newest('front-1'), [...gone, 'ingester-2']);
       await stage.run(9 * MINUTE);
@@ -452,7 +452,7 @@ export const SCRIPTS = {
     nodes: growing(5),
     async play(stage) {
       await stage.begin();
-      await stage.until(() => stage.counts('front-1', ({ members }) => members.length === 5), 'not all join');
+      await stage.joined(5);
       const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
       const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
       stage.cut(['front-0'], [c]);
@@ -475,7 +475,7 @@ export const SCRIPTS = {
     nodes: growing(6),
     async play(stage) {
       await stage.begin();
-      await stage.until(() => stage.counts('front-1', ({ members }) => members.length === 6), 'not all join');
+      await stage.joined(6);
       const tenant = stage.tenantOf(stage.newest('front-1'), ['ingester-0', 'ingester-1', 'ingester-2']);
       const lines = Array.from({ length: 30 }, (_, i) => ({ tenant, metric: `m${i}` }));
       stage.cut(['front-0'], ['ingester-2']);
@@ -492,7 +492,7 @@ export const SCRIPTS = {
     nodes: growing(5),
     async play(stage) {
       await stage.begin();
-      await stage.until(() => stage.counts('front-1', ({ members }) => members.length === 5), 'not all join');
+      await stage.joined(5);
       const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
       const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
       await stage.pushed('front-0', { tenant });

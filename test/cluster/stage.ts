@@ -64,6 +64,11 @@ export class Stage {
     await this.until(() => this.cluster.isReady, 'the cluster does not start');
   }
 
+  /** Waits for a version that counts and has so many members. */
+  async joined(count: number): Promise<void> {
+    await this.until(() => this.counts('front-1', ({ members }) => members.length === count), 'not all join');
+  }
+
   /** Adds machines that were not there. */
   add(...names: readonly string[]): void {
     for (const name of names) {
