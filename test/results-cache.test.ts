@@ -6,17 +6,15 @@ import { Frontend } from '../src/frontend/frontend.ts';
 import { stepsOf } from '../src/frontend/merge-steps.ts';
 import { type CacheableQuery, ResultsCache, type ResultsCacheOptions } from '../src/frontend/results-cache.ts';
 import type { StepRange } from '../src/frontend/split.ts';
-import { answersOf, comparableAnswer, nothingOver, testSteps } from '../src/frontend/test-answers.ts';
+import { answersOf, comparableAnswer, frontendOptions, testSteps } from '../src/frontend/test-answers.ts';
 import { ANY_TIME_MS } from '../src/lib/day.ts';
 import { ManualClock } from '../src/lib/manual-clock.ts';
-import { seededRandom } from '../src/lib/random.ts';
 import { DEFAULT_LIMITS } from '../src/limits/limits.ts';
 import { storeErrors } from '../src/model/errors-store.ts';
 import { Labels } from '../src/model/labels.ts';
 import { JobRunner, runQuery } from '../src/peer/job-runner.ts';
 import { decodeRequest } from '../src/peer/job-shapes.ts';
 import { Engine } from '../src/promql/engine.ts';
-import { ParsedExprs } from '../src/promql/parser/parsed.ts';
 import { EngineRunner } from '../src/querier/engine-runner.ts';
 import { QueryTurns } from '../src/querier/turns.ts';
 import { mergedQueryable } from '../src/storage/merge.ts';
@@ -88,6 +86,7 @@ function cachingFrontend(querier: QueryRunner, options: ResultsCacheOptions, age
   const asked: [startMs: number, endMs: number][] = [];
   const results = new ResultsCache(options);
   const frontend = new Frontend({
+    ...frontendOptions(),
     querier: {
       instant: querier.instant?.bind(querier),
       partial: querier.partial?.bind(querier),
@@ -96,21 +95,10 @@ function cachingFrontend(querier: QueryRunner, options: ResultsCacheOptions, age
         return querier.range(tenant, request, context);
       },
     },
-    parsed: new ParsedExprs(),
-    rules: { delayedNameRemoval: false },
     splitIntervalMs: options.intervalMs,
-    shards: 0,
     cache: results,
     cacheLimits: { ageMs, retentionMs: 0, ttlMs: 0 },
-    lookbackMs: 5 * MINUTE_MS,
-    alignToStep: false,
-    parallelMax: 2,
     retriesMax: 2,
-    random: seededRandom(1),
-    memory: () => ({ addMemory() {}, close() {} }),
-    over: nothingOver,
-    samplesMax: 1e9,
-    timeoutMs: 60_000,
     clock: options.clock,
   });
   /** The answer once it is kept, and the ranges that were evaluated for it. */

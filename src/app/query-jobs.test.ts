@@ -5,7 +5,7 @@ import type { Job } from '../contract/jobs.ts';
 import type { InstantOutcome, QueryFailure, QueryRunner } from '../contract/query.ts';
 import { Frontend } from '../frontend/frontend.ts';
 import { JobDesk } from '../frontend/job-desk.ts';
-import { afterPauses, nothingOver, testSteps } from '../frontend/test-answers.ts';
+import { afterPauses, frontendOptions, testSteps } from '../frontend/test-answers.ts';
 import { silentLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { RpcClient } from '../kit/rpc/client.ts';
@@ -27,7 +27,6 @@ import { answersRole, JobBoardServer } from '../peer/job-role.ts';
 import { JobRunner, runQuery } from '../peer/job-runner.ts';
 import { decodeRequest } from '../peer/job-shapes.ts';
 import { RemoteAnswers, RemoteJobSource, RemoteScheduler } from '../peer/remote-scheduler.ts';
-import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { type JobOutcome, JobWorker } from '../querier/job-worker.ts';
 import { schedulerMetrics } from '../scheduler/metrics.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
@@ -349,26 +348,14 @@ test('a part whose queriers are lost is left out of an answer that may be incomp
   };
   seat();
   const frontend = new Frontend({
+    ...frontendOptions(),
     querier: new JobRunner((tenant, payload, signal) => stage.desk.ask({ ...WANTED, tenant, payload }, signal), {
       lookbackMs: 300_000,
       language: {},
       oldestMs: ANY_TIME_MS,
     }),
-    parsed: new ParsedExprs(),
-    rules: { delayedNameRemoval: false },
-    splitIntervalMs: DAY_MS,
-    shards: 0,
-    cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
-    lookbackMs: 300_000,
-    alignToStep: false,
     parallelMax: 1,
-    retriesMax: 0,
-    memory: () => ({ addMemory() {}, close() {} }),
-    over: nothingOver,
-    samplesMax: 1e9,
-    timeoutMs: 60_000,
     clock: systemClock,
-    random: seededRandom(1),
   });
   const request = { expr: 'x', startMs: DAY_MS, endMs: 6 * DAY_MS - stepMs, stepMs };
   const lost = (thrown: unknown) => thrown instanceof AppError && thrown.facts.id === 'querier-gone';

@@ -4,13 +4,11 @@ import type { Cache } from '../cache/client.ts';
 import { MemoryCache } from '../cache/memory.ts';
 import type { QueryRunner } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
-import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { LimitedBudget } from '../limits/query-budget.ts';
-import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { Frontend, type FrontendOptions } from './frontend.ts';
 import { ResultsCache } from './results-cache.ts';
-import { nothingOver, testSteps } from './test-answers.ts';
+import { frontendOptions, testSteps } from './test-answers.ts';
 
 const DAY_MS = 86_400_000;
 const SIGNAL = new AbortController().signal;
@@ -55,21 +53,11 @@ async function warmFrontend() {
   };
   const ask = async (more: Partial<FrontendOptions> = {}) => {
     const frontend = new Frontend({
+      ...frontendOptions(),
       querier,
-      parsed: new ParsedExprs(),
-      rules: { delayedNameRemoval: false },
-      splitIntervalMs: DAY_MS,
-      shards: 0,
       cache: results,
-      cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
-      lookbackMs: 300_000,
-      alignToStep: false,
-      parallelMax: 2,
       memory: () => new LimitedBudget({ ...DEFAULT_LIMITS, maxQueryMemoryBytes: 0 }),
-      over: nothingOver,
       samplesMax: 50_000_000,
-      retriesMax: 0,
-      random: seededRandom(1),
       timeoutMs: 1000,
       clock,
       ...more,

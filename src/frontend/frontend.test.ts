@@ -2,12 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PartialResult, QueryExplanation, QueryResult, QueryRunner, RangeRequest } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
-import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { storeErrors } from '../model/errors-store.ts';
 import { NO_STATISTICS } from '../promql/no-statistics.ts';
-import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { parseExpr } from '../promql/parser/parser.ts';
 import { alignToStep } from './align.ts';
 import { Frontend, type FrontendOptions } from './frontend.ts';
@@ -16,7 +14,7 @@ import { NO_LIMITS } from './parts-budget.ts';
 import { isShardable, rangeInShards, type ShardOptions } from './shard.ts';
 import { splitByInterval } from './split.ts';
 import { splitRefusal } from './split-rules.ts';
-import { nothingOver, testSteps } from './test-answers.ts';
+import { frontendOptions, testSteps } from './test-answers.ts';
 
 const DAY_MS = 86_400_000;
 const SIGNAL = new AbortController().signal;
@@ -120,20 +118,11 @@ function askedFrontend(
       }),
   };
   const frontend = new Frontend({
+    ...frontendOptions(),
     querier,
-    parsed: new ParsedExprs(),
-    rules: { delayedNameRemoval: false },
-    splitIntervalMs: DAY_MS,
-    shards: 0,
-    cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
-    lookbackMs: 300_000,
-    alignToStep: false,
     parallelMax,
-    memory: () => ({ addMemory() {}, close() {} }),
-    over: nothingOver,
     samplesMax: 50_000_000,
     retriesMax: 2,
-    random: seededRandom(1),
     timeoutMs: 1000,
     clock,
     ...more,

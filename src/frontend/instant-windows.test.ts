@@ -3,16 +3,14 @@ import { test } from 'node:test';
 import { MemoryCache } from '../cache/memory.ts';
 import type { QueryNotes, QueryRunner, RangeRequest, ResultSeries } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
-import { seededRandom } from '../lib/random.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { storeErrors } from '../model/errors-store.ts';
 import { parseDuration } from '../promql/parser/duration.ts';
-import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { Frontend, type FrontendOptions } from './frontend.ts';
 import { NO_LIMITS, POINT_BYTES, SERIES_BYTES } from './parts-budget.ts';
 import { ResultsCache } from './results-cache.ts';
-import { afterPauses, nothingOver, testSteps } from './test-answers.ts';
+import { afterPauses, frontendOptions, testSteps } from './test-answers.ts';
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
@@ -77,11 +75,8 @@ function counting(series: readonly Series[], more: More = {}) {
     },
   };
   const frontend = new Frontend({
+    ...frontendOptions(),
     querier,
-    parsed: new ParsedExprs(),
-    rules: { delayedNameRemoval: false },
-    splitIntervalMs: DAY_MS,
-    shards: 0,
     cache: new ResultsCache({
       cache: new MemoryCache({ bytesMax: 1 << 20, clock }),
       generations: async () => ({ token: () => 'one', isSettled: () => true }),
@@ -90,9 +85,6 @@ function counting(series: readonly Series[], more: More = {}) {
       clock,
     }),
     cacheLimits: { ageMs: HOUR_MS, retentionMs: 0, ttlMs: 0 },
-    lookbackMs: 300_000,
-    alignToStep: false,
-    parallelMax: 2,
     memory() {
       memory.budgets++;
       return {
@@ -105,10 +97,8 @@ function counting(series: readonly Series[], more: More = {}) {
         },
       };
     },
-    over: nothingOver,
     samplesMax: 50_000_000,
     retriesMax: 2,
-    random: seededRandom(1),
     timeoutMs: 1000,
     clock,
     ...more.options,

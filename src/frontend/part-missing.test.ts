@@ -4,13 +4,11 @@ import type { CacheEntry } from '../cache/client.ts';
 import type { QueryRunner } from '../contract/query.ts';
 import { DAY_MS } from '../lib/day.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
-import { seededRandom } from '../lib/random.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { storeErrors } from '../model/errors-store.ts';
-import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { Frontend } from './frontend.ts';
 import { ResultsCache } from './results-cache.ts';
-import { afterPauses, nothingOver, testSteps } from './test-answers.ts';
+import { afterPauses, frontendOptions, testSteps } from './test-answers.ts';
 
 const STEP_MS = 3_600_000;
 const AWAY_DAY = 3;
@@ -41,22 +39,10 @@ test('a part that cannot be had is left out of an answer that may be incomplete,
     clock,
   });
   const frontend = new Frontend({
+    ...frontendOptions(),
     querier: querier as QueryRunner,
-    parsed: new ParsedExprs(),
-    rules: { delayedNameRemoval: false },
-    splitIntervalMs: DAY_MS,
-    shards: 0,
     cache,
-    cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
-    lookbackMs: 300_000,
-    alignToStep: false,
-    parallelMax: 2,
     retriesMax: 2,
-    random: seededRandom(1),
-    memory: () => ({ addMemory() {}, close() {} }),
-    over: nothingOver,
-    samplesMax: 1e9,
-    timeoutMs: 60_000,
     clock,
   });
   const request = { expr: 'x', startMs: DAY_MS, endMs: 6 * DAY_MS - STEP_MS, stepMs: STEP_MS };

@@ -6,10 +6,9 @@ import { type Random, seededRandom } from '../lib/random.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { storeErrors } from '../model/errors-store.ts';
-import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { Frontend } from './frontend.ts';
 import { withRetries } from './retry.ts';
-import { afterPauses, answersOf, comparableAnswer, nothingOver, testSteps } from './test-answers.ts';
+import { afterPauses, answersOf, comparableAnswer, frontendOptions, testSteps } from './test-answers.ts';
 
 const DAY_MS = 86_400_000;
 const STEP_MS = 3_600_000;
@@ -66,17 +65,7 @@ class MortalQuerier implements QueryRunner {
 }
 
 const usual = {
-  parsed: new ParsedExprs(),
-  rules: { delayedNameRemoval: false },
-  splitIntervalMs: DAY_MS,
-  shards: 0,
-  cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
-  lookbackMs: 300_000,
-  alignToStep: false,
-  parallelMax: 2,
-  memory: () => ({ addMemory() {}, close() {} }),
-  over: nothingOver,
-  samplesMax: 1e9,
+  ...frontendOptions(),
   timeoutMs: 120_000,
 };
 

@@ -1,6 +1,10 @@
 import type { InstantRequest, QueryResult, QueryRunner, QueryStatistics, RangeRequest } from '../contract/query.ts';
+import { DAY_MS } from '../lib/day.ts';
 import type { ManualClock } from '../lib/manual-clock.ts';
+import { seededRandom } from '../lib/random.ts';
 import { NO_STATISTICS } from '../promql/no-statistics.ts';
+import { ParsedExprs } from '../promql/parser/parsed.ts';
+import type { FrontendOptions } from './frontend.ts';
 
 const SIGNAL = new AbortController().signal;
 
@@ -46,6 +50,26 @@ export async function afterPauses<T>(clock: ManualClock, answer: Promise<T>, tur
     await clock.advance(10);
   }
   return answer;
+}
+
+/** Options of a front end that splits by day, and has neither shards nor a cache. */
+export function frontendOptions(): Omit<FrontendOptions, 'querier' | 'clock'> {
+  return {
+    parsed: new ParsedExprs(),
+    rules: { delayedNameRemoval: false },
+    splitIntervalMs: DAY_MS,
+    shards: 0,
+    cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
+    lookbackMs: 300_000,
+    alignToStep: false,
+    parallelMax: 2,
+    retriesMax: 0,
+    random: seededRandom(1),
+    memory: () => ({ addMemory() {}, close() {} }),
+    over: nothingOver,
+    samplesMax: 1e9,
+    timeoutMs: 60_000,
+  };
 }
 
 /** Where a front end evaluates nothing by itself. */
