@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { test } from 'node:test';
+import { scratchFolder } from '../../../test/harness/scratch-folder.ts';
 import type { HeadMatcher } from '../../contract/ingester.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { seededRandom } from '../../lib/random.ts';
@@ -28,7 +26,7 @@ const EVERYTHING = { startMs: -1e15, endMs: 1e15, labelsOnly: false };
 
 async function openShard(): Promise<{ shard: Shard; role: ShardRole }> {
   const shard = new Shard({
-    folder: fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-matching-')),
+    folder: scratchFolder('matching'),
     windowMs: 60_000,
     headBytesMax: 1e9,
     fsync: 'interval',

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { test } from 'node:test';
+import { scratchFolder } from '../../../test/harness/scratch-folder.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { realDisk } from '../log/disk.ts';
 import { Shard } from '../shard/shard.ts';
@@ -12,7 +10,7 @@ const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, ex
 
 test("the head's memory grows in few steps: V8 takes each for as much garbage as there is memory", async () => {
   const shard = new Shard({
-    folder: fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-memory-')),
+    folder: scratchFolder('memory'),
     windowMs: 60_000,
     headBytesMax: 1e9,
     fsync: 'interval',

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { scratchFolder } from '../../../test/harness/scratch-folder.ts';
 import { Kernel } from '../../chunk/kernel.ts';
 import { Region } from '../../chunk/region.ts';
 import { seededRandom } from '../../lib/random.ts';
@@ -12,7 +12,7 @@ import { useLogKey } from './log-key.ts';
 import { oldFile, oldRecord } from './test-log.ts';
 import { fileHeader, RECORD_BYTES_MAX, sealRecord, WAL_NOTE, WalReader } from './wal.ts';
 
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-wal-'));
+const folder = scratchFolder('wal');
 const kernel = Kernel.create();
 useLogKey(kernel, realDisk, folder, true);
 const scratch = new Region(kernel, 1 << 20);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { scratchFolder } from '../../../test/harness/scratch-folder.ts';
 import { Kernel } from '../../chunk/kernel.ts';
 import { Region } from '../../chunk/region.ts';
 import { ByteWriter } from '../../lib/bytes.ts';
@@ -33,7 +33,7 @@ const kernel = Kernel.create();
 const buffer = new Region(kernel);
 
 function folder(): string {
-  return fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-log-'));
+  return scratchFolder('log');
 }
 
 interface Line {

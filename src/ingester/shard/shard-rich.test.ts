@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { test } from 'node:test';
+import { scratchFolder } from '../../../test/harness/scratch-folder.ts';
 import { ChunkDecoder } from '../../chunk/head-chunk.ts';
 import { Kernel } from '../../chunk/kernel.ts';
 import { REFUSED_PER_METRIC } from '../../contract/ingest.ts';
@@ -93,7 +91,7 @@ async function held(shard: Shard): Promise<Record<string, (readonly [number, num
 }
 
 test('floats and histograms of a series follow one order; what is refused is said of the first', async () => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-rich-'));
+  const folder = scratchFolder('rich');
   const shard = open(folder);
   await shard.ready;
   const mixed = framesOf([{ name: 'm', samples: [[T, 1], histogram(T + 1, 5), [T + 2, 3], histogram(T + 3, 9)] }]);
@@ -131,7 +129,7 @@ test('floats and histograms of a series follow one order; what is refused is sai
 });
 
 test('limits on series hold for those of histograms', async () => {
-  const shard = open(fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-rich-')));
+  const shard = open(scratchFolder('rich'));
   await shard.ready;
   const frames = framesOf(['a', 'b', 'c'].map((host) => ({ name: 'm', host, samples: [histogram(T, 1), [T + 1, 1]] })));
   const result = await shard.push('t', frames, { ...LIMITS, seriesPerMetricMax: 1 });
@@ -144,14 +142,14 @@ test('limits on series hold for those of histograms', async () => {
 });
 
 test('a full head takes no histograms, which are tried again', async () => {
-  const shard = open(fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-rich-')), { headBytesMax: 1 });
+  const shard = open(scratchFolder('rich'), { headBytesMax: 1 });
   await shard.ready;
   await assert.rejects(shard.push('t', framesOf([{ name: 'm', samples: [histogram(T, 1)] }]), LIMITS), /full|bytes/);
   await shard.close({ checkpoint: false });
 });
 
 test('a series stays while it has histograms, and goes with the last of them', async () => {
-  const shard = open(fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-rich-')));
+  const shard = open(scratchFolder('rich'));
   await shard.ready;
   const frames = framesOf([
     { name: 'm', samples: [[T, 1], histogram(T + WINDOW_MS, 1), histogram(T + WINDOW_MS + 1, 2)] },
@@ -174,7 +172,7 @@ test('a series stays while it has histograms, and goes with the last of them', a
 });
 
 test('what comes during replay is there afterwards, exemplars too', async () => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-rich-'));
+  const folder = scratchFolder('rich');
   const before = open(folder);
   await before.ready;
   await before.push('t', framesOf([{ name: 'm', samples: [histogram(T + 5, 7)] }]), LIMITS);
@@ -209,7 +207,7 @@ test('what comes during replay is there afterwards, exemplars too', async () => 
 });
 
 test('late samples of a series cost what they weigh, however many there are and in whatever order', async () => {
-  const shard = open(fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-rich-')), { windowMs: 7_200_000 });
+  const shard = open(scratchFolder('rich'), { windowMs: 7_200_000 });
   await shard.ready;
   const from = Math.floor(T / 7_200_000) * 7_200_000;
   const limits = { ...LIMITS, outOfOrderMs: 7_200_000 };
@@ -228,7 +226,7 @@ test('late samples of a series cost what they weigh, however many there are and 
 });
 
 test('samples that the store does not have are counted, of all kinds, over restarts, and until it has them', async () => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-rich-'));
+  const folder = scratchFolder('rich');
   const owed = async (shard: Shard) => {
     await shard.ready;
     return shard.stats().owedSamples;

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { test } from 'node:test';
+import { scratchFolder } from '../../../test/harness/scratch-folder.ts';
 import { WINDOW_DENIED } from '../../contract/ingest.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
@@ -16,7 +14,7 @@ const WINDOW_MS = 2 * HOUR_MS;
 const T = 1_700_000_000_000;
 const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
 
-function open(at = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-windows-')), own: Partial<ShardOptions> = {}): Shard {
+function open(at = scratchFolder('windows'), own: Partial<ShardOptions> = {}): Shard {
   return new Shard({
     folder: at,
     windowMs: WINDOW_MS,
@@ -55,7 +53,7 @@ test('one write into thousands of old windows gets its share, and takes from nob
 });
 
 test('a backfill over days passes, also beside one that takes all it may, and goes on when windows are in the store', async () => {
-  const at = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-windows-'));
+  const at = scratchFolder('windows');
   const shard = open(at);
   await shard.ready;
   await push(shard, 'attacker', T - 5000 * WINDOW_MS, 4500);
@@ -106,7 +104,7 @@ test('in as many weeks as windows a tenant may write while the process runs: eac
 });
 
 test('also while a log is replayed nobody begins more windows than their share', async () => {
-  const at = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-windows-'));
+  const at = scratchFolder('windows');
   const before = open(at);
   await before.ready;
   await push(before, 'u', T, 1);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { scratchFolder } from '../../../test/harness/scratch-folder.ts';
 import { Kernel } from '../../chunk/kernel.ts';
 import { Region } from '../../chunk/region.ts';
 import { placementFor } from '../../chunkstore/placement-size.ts';
@@ -37,7 +37,7 @@ const times = new Region(decoder, 65536 * 8);
 const values = new Region(decoder, 65536 * 8);
 
 function folder(): string {
-  return fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-shard-'));
+  return scratchFolder('shard');
 }
 
 function open(at: string, more: Partial<ShardOptions> = {}): Shard {

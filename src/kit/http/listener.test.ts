@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, test } from 'node:test';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { Registry } from 'prom-client';
 import { Agent, request as send } from 'undici';
+import { scratchFolder } from '../../../test/harness/scratch-folder.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { storeErrors } from '../../model/errors-store.ts';
 import { writeErrors } from '../../model/errors-write.ts';
@@ -489,7 +489,7 @@ test('bodies under way together are bounded', async () => {
 });
 
 test('TLS, with a client certificate where one is required', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'pallium-tls-'));
+  const folder = scratchFolder('tls');
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   try {
     const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
