@@ -7,6 +7,10 @@ export interface Edit {
   readonly put: string;
 }
 
+/** Facts of errors, as the catalogues of `src/model` have them. */
+const UNAVAILABLE = "    http: 503,\n    promType: 'unavailable',\n    retry: true,";
+const BAD_DATA = "    http: 400,\n    promType: 'bad_data',\n    retry: false,";
+
 /** Rules that nobody can take out by what a process is put together from, with what holds without them. */
 export const EDITED_RULES = {
   'what rots is told for as far back as samples came': {
@@ -260,6 +264,48 @@ export const EDITED_RULES = {
         file: 'ring/asks.ts',
         find: 'if (said < quorum) for (const each of gone)',
         put: 'if (said < 0) for (const each of gone)',
+      },
+    ],
+  },
+  'draining counts as away': {
+    else: 'a member that drains refuses samples as if they were wrong, also from writers that do not know that it does',
+    edits: [
+      { file: 'ingester/member.ts', find: 'if (view.newest.number > number) return true;', put: '' },
+      { file: 'ingester/member.ts', find: 'if (view.confirmed > writing) return true;', put: '' },
+      { file: 'model/errors-write.ts', find: `ownerAway: {\n${UNAVAILABLE}`, put: `ownerAway: {\n${BAD_DATA}` },
+    ],
+  },
+  'a full disk counts as away': {
+    else: 'a member whose log cannot be written refuses samples as if they were wrong',
+    edits: [
+      {
+        file: 'model/errors-write.ts',
+        find: `logUnavailable: {\n${UNAVAILABLE}`,
+        put: `logUnavailable: {\n${BAD_DATA}`,
+      },
+    ],
+  },
+  'a full head counts as away': {
+    else: 'a member whose head is full refuses samples as if they were wrong',
+    edits: [{ file: 'model/errors-write.ts', find: `headFull: {\n${UNAVAILABLE}`, put: `headFull: {\n${BAD_DATA}` }],
+  },
+  'replaying counts as away for what is not known yet': {
+    else: 'a member that reads its log refuses samples of windows that it may have',
+    edits: [
+      {
+        file: 'ingester/shard/shard.ts',
+        find: 'throw byFrame ? queryErrors.replaying({}) : writeErrors',
+        put: 'throw writeErrors',
+      },
+    ],
+  },
+  'one kept and one refused beside one away are refused': {
+    else: 'a sample that one owner kept and one refuses is sent again for as long as the third is away',
+    edits: [
+      {
+        file: 'ring/quorum.ts',
+        find: "return refused > 0 && kept + refused >= quorum ? 'refused'",
+        put: "return refused >= quorum ? 'refused'",
       },
     ],
   },

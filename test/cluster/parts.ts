@@ -75,6 +75,7 @@ export interface ShardsOptions {
   readonly fsync: 'always' | 'interval';
   /** As the options of a shard have it. */
   readonly machineRun?: string;
+  readonly headBytesMax?: number | undefined;
   readonly broken: Rule | undefined;
 }
 
@@ -86,7 +87,7 @@ export interface RunningShard {
 /** The shards of an ingester, each as if in a thread of its own. */
 export function startShards(
   { process }: Place,
-  { disk, seriesSecret, shards, fsync, machineRun, broken }: ShardsOptions,
+  { disk, seriesSecret, shards, fsync, machineRun, headBytesMax = INGESTER.headBytesMax, broken }: ShardsOptions,
 ): readonly RunningShard[] {
   const { clock, randomBytes, world } = process;
   return Array.from({ length: shards }, (_, i) => {
@@ -96,7 +97,7 @@ export function startShards(
       isAlone: world.seed % SHARED_SEEDS !== 1,
       folder: `shard-${i}`,
       windowMs: INGESTER.windowMs,
-      headBytesMax: INGESTER.headBytesMax,
+      headBytesMax,
       seriesSecret,
       fsync,
       fsyncIntervalMs: SYNC_MS_MIN + world.random('sync')() ** 2 * SYNC_MS_MAX,

@@ -7,6 +7,7 @@ import { Replica } from '../../src/ingester/replica.ts';
 import { ShardsClient } from '../../src/ingester/shard/shard-client.ts';
 import { Registry } from '../../src/kit/observe/metrics.ts';
 import { getOrMake } from '../../src/lib/map.ts';
+import type { TenantLimits } from '../../src/limits/limits.ts';
 import type { SlotSizes } from '../../src/model/slot-sizes.ts';
 import { ReplicatedIngesters } from '../../src/querier/replicated-ingesters.ts';
 import type { RingSource } from '../../src/ring/view.ts';
@@ -27,11 +28,14 @@ export interface RingClusterOptions {
   readonly compactors: number;
   /** Tenants of more than one slot. */
   readonly sizes?: ReadonlyMap<string, SlotSizes>;
+  readonly headBytesMax?: number;
+  readonly oldWindowsMax?: number;
 }
 
 /** Machines of a cluster whose ring never changes. */
 export function fixedRingNodes(options: RingClusterOptions): readonly NodePlan[] {
-  const { ingesters, zones, replicas, fronts, compactors, sizes } = options;
+  const { ingesters, zones, replicas, fronts, compactors, sizes, headBytesMax, oldWindowsMax } = options;
+  const limits = oldWindowsMax === undefined ? LIMITS : { ...LIMITS, maxOldWindowsPerUser: oldWindowsMax };
   const names = Array.from({ length: ingesters }, (_, i) => `ingester-${i}`);
   const zoneOf = (i: number) => (zones === 0 ? '' : `zone-${i % zones}`);
   const ring = fixedRing(
@@ -42,13 +46,13 @@ export function fixedRingNodes(options: RingClusterOptions): readonly NodePlan[]
   const many = (count: number, name: string, start: NodePlan['start']) =>
     Array.from({ length: count }, (_, i): NodePlan => ({ name: `${name}-${i}`, keeps: name === 'ingester', start }));
   return [
-    ...many(ingesters, 'ingester', (site) => startIngester(site, ring)),
-    ...many(fronts, 'front', (site) => startFront(site, ring)),
+    ...many(ingesters, 'ingester', (site) => startIngester(site, ring, headBytesMax)),
+    ...many(fronts, 'front', (site) => startFront(site, ring, limits)),
     ...many(compactors, 'compactor', startCompactor),
   ];
 }
 
-function startIngester(site: Site, ring: RingSource) {
+function startIngester(site: Site, ring: RingSource, headBytesMax?: number) {
   const { process, network, store, disk, broken } = site;
   const place = { process, schema: store.of(process) };
   const shards = startShards(place, {
@@ -57,6 +61,7 @@ function startIngester(site: Site, ring: RingSource) {
     shards: 2,
     fsync: 'interval',
     machineRun: disk.machineRun,
+    headBytesMax,
     broken,
   });
   const ingester = makeIngester(place, shards, {
@@ -77,7 +82,7 @@ function startIngester(site: Site, ring: RingSource) {
 }
 
 /** A distributor and a querier. */
-function startFront(site: Site, ring: RingSource) {
+function startFront(site: Site, ring: RingSource, limits: TenantLimits) {
   const { process, network, store, broken } = site;
   const { clock } = process;
   const place = { process, schema: store.of(process) };
@@ -97,7 +102,7 @@ function startFront(site: Site, ring: RingSource) {
   };
   const targets = { source: ring, member, learn };
   const edges = new Edge({ clock, rawBytesMax: 1 << 20, seriesSecret: SECRET, ring: targets });
-  const distributor = new DistributorService({ edges, limits: () => LIMITS, registry: new Registry(), clock });
+  const distributor = new DistributorService({ edges, limits: () => limits, registry: new Registry(), clock });
   const queries = makeQuerier(place, new ReplicatedIngesters({ ring, member, clock }), broken);
   return { front: frontOf(place, distributor, queries), notReady: () => undefined };
 }

@@ -59,6 +59,11 @@ const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'flushes leave out what is deleted': 'a holder that was away while a delete request was through',
   'a last look before a request is forgotten': 'a write that arrives after the request to delete it is through',
   'what is deleted is refused': 'samples of a range that is deleted',
+  'draining counts as away': 'a writer that does not know that an owner drains',
+  'a full disk counts as away': 'an owner whose disk is full',
+  'a full head counts as away': 'owners whose heads are full',
+  'replaying counts as away for what is not known yet': 'samples of old windows for an owner that reads its log',
+  'one kept and one refused beside one away are refused': 'a sample that one owner has with another value',
 };
 
 // a loaded machine takes many times as long

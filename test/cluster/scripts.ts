@@ -5,8 +5,8 @@ import { changingRingNodes } from './changing-ring.ts';
 import type { NodePlan } from './cluster.ts';
 import { Wrong } from './oracle.ts';
 import { DELETE_CANCEL_MS } from './parts.ts';
-import { fixedRingNodes } from './ring-nodes.ts';
-import { machineOf, Stage, type StageOptions } from './stage.ts';
+import { fixedRingNodes, type RingClusterOptions } from './ring-nodes.ts';
+import { type Line, machineOf, Stage, type StageOptions } from './stage.ts';
 import { lookThrough } from './store-look.ts';
 
 // Scenarios that a script directs: each is an interleaving that a rule is there for, which chance finds rarely or never. With all
@@ -29,14 +29,16 @@ function growing(first: number): readonly NodePlan[] {
 }
 
 /** Three ingesters on a ring that never changes. */
-function three(): readonly NodePlan[] {
-  return fixedRingNodes({ ingesters: 3, zones: 3, replicas: 3, fronts: 2, compactors: 1 });
+function three(options: Partial<RingClusterOptions> = {}): readonly NodePlan[] {
+  return fixedRingNodes({ ingesters: 3, zones: 3, replicas: 3, fronts: 2, compactors: 1, ...options });
 }
 
 /** Enough for each kind of arc. */
 const TENANTS = Array.from({ length: 12 }, (_, i) => `tenant-${i}`);
 
 const has = (name: string) => (version: RingVersion) => version.members.some(({ id }) => machineOf(id) === name);
+const drains = (name: string) => (version: RingVersion) =>
+  version.members.some(({ id, state }) => machineOf(id) === name && state === 'draining');
 const lacks = (name: string) => (version: RingVersion) => !has(name)(version);
 
 export const SCRIPTS = {
@@ -574,7 +576,91 @@ export const SCRIPTS = {
       if (spare > 0) throw new Wrong(`${spare} of ${groups} groups in the store are spare`);
     },
   },
+  'a writer that does not know that an owner drains': {
+    what: 'a writer of the version before reaches one that drains and one that keeps a sample, and not the third',
+    nodes: growing(5),
+    async play(stage) {
+      await stage.begin();
+      await stage.joined(5);
+      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
+      stage.cutFromKv('front-1');
+      stage.ring(a, (ring) => ring.drain());
+      await stage.until(() => stage.counts('front-0', drains(a)), 'it does not drain');
+      stage.cut(['front-1'], [c]);
+      await pushRight(stage, 'front-1', { tenant });
+    },
+  },
+  'an owner whose disk is full': {
+    what: 'one owner cannot write its log, one keeps a sample, and one is cut off',
+    nodes: three(),
+    async play(stage) {
+      await stage.begin();
+      await stage.pushed('front-0', { tenant: 'a' });
+      const { disk } = stage.node('ingester-0');
+      disk.bytesMax = disk.bytes;
+      stage.cut(['front-0'], ['ingester-2']);
+      const status = await pushRight(stage, 'front-0', { tenant: 'a', series: 'other' });
+      if (status !== 503) throw new Error(`the disk is not full: ${status}`);
+    },
+  },
+  'owners whose heads are full': {
+    what: 'heads that have no room for one more series',
+    nodes: three({ headBytesMax: 1 }),
+    async play(stage) {
+      await stage.begin();
+      const status = await pushRight(stage, 'front-0', { tenant: 'a' });
+      if (status !== 503) throw new Error(`heads are not full: ${status}`);
+    },
+  },
+  'samples of old windows for an owner that reads its log': {
+    what: 'all owners have two old windows, of which one owner that reads its log is told again, with one of the others cut off',
+    nodes: three({ oldWindowsMax: 1 }),
+    async play(stage) {
+      await stage.begin();
+      const names = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const nowMs = Math.floor(stage.world.nowMs);
+      const old = [3, 5].map((hours) => ({ tenant: 'a', timeMs: nowMs - hours * HOUR }));
+      await stage.pushed('front-0', { tenant: 'a', timeMs: nowMs - 10 * MINUTE });
+      for (const line of old) {
+        await stage.pushed('front-0', line);
+        await stage.run(1_000);
+        // windows that come from a log are nobody's
+        for (const name of names) stage.restart(name);
+        await stage.until(() => stage.cluster.isReady, 'they do not start');
+      }
+      stage.cut(['front-0'], ['ingester-2']);
+      stage.cluster.kill(stage.node('ingester-0'));
+      stage.cluster.start(stage.node('ingester-0'));
+      stage.node('ingester-0').process!.slowTurns(5 * MINUTE);
+      await stage.run(100);
+      for (const line of old) await pushRight(stage, 'front-0', line);
+    },
+  },
+  'a sample that one owner has with another value': {
+    what: 'a sender gives up a sample that one owner kept, and sends another value of that time; one of the other owners is cut off',
+    nodes: three(),
+    async play(stage) {
+      await stage.begin();
+      const line = { tenant: 'a', timeMs: Math.floor(stage.world.nowMs) };
+      stage.cut(['front-0'], ['ingester-1', 'ingester-2']);
+      await stage.push('front-0', line);
+      stage.heal();
+      stage.cut(['front-0'], ['ingester-2']);
+      const status = await stage.push('front-0', { ...line, value: 2 });
+      if (status !== 400) throw new Wrong(`one that kept it and one that refuses it are no answer: ${status}`);
+    },
+  },
 } satisfies Record<string, Script>;
+
+/** Sends a sample that nothing is wrong with: it may be kept or not, but nobody may refuse it. @throws Wrong */
+async function pushRight(stage: Stage, front: string, line: Line): Promise<number | 'none'> {
+  const status = await stage.push(front, line);
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    throw new Wrong(`a sample that is as right as others is refused: ${status}`);
+  }
+  return status;
+}
 
 /** A writer that knows the version before the newest only reaches two owners; a reader the others. */
 async function writeUnderOld(stage: Stage, ...restarted: readonly string[]): Promise<void> {
