@@ -309,6 +309,31 @@ export const EDITED_RULES = {
       },
     ],
   },
+  'heartbeats count while the own are written': {
+    else: 'the time for which the key-value store was away makes all others old, whose heartbeats nobody could see',
+    edits: [
+      {
+        file: 'ring/heartbeats.ts',
+        find: ' && nowMs - this.#writtenMs <= 3 * this.#intervalMs',
+        put: '',
+      },
+    ],
+  },
+  'a ring begins with as many members as there are owners': {
+    else: 'version 1 is made of those that are there, with fewer owners of each arc for good',
+    edits: [
+      {
+        file: 'ring/maker.ts',
+        find: 'const { reader, heartbeats, ownId, replicas, arcs, zonesMin, kv, randomBytes } = this.#options;',
+        put: `const { reader, heartbeats, ownId, arcs, zonesMin, kv, randomBytes } = this.#options;
+    const replicas = Math.min(this.#options.replicas, reader.rows.size);`,
+      },
+    ],
+  },
+  'a ring begins with as many zones as are set': {
+    else: 'version 1 is made of those that are there, with owners of an arc in one zone',
+    edits: [{ file: 'ring/maker.ts', find: ' || zones < zonesMin', put: '' }],
+  },
 } as const satisfies Record<string, { readonly else: string; readonly edits: readonly Edit[] }>;
 
 export type EditedRule = keyof typeof EDITED_RULES;

@@ -64,6 +64,9 @@ const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'a full head counts as away': 'owners whose heads are full',
   'replaying counts as away for what is not known yet': 'samples of old windows for an owner that reads its log',
   'one kept and one refused beside one away are refused': 'a sample that one owner has with another value',
+  'heartbeats count while the own are written': 'a key-value store that is away for long',
+  'a ring begins with as many members as there are owners': 'a ring of too few',
+  'a ring begins with as many zones as are set': 'a ring of too few zones',
 };
 
 // a loaded machine takes many times as long

@@ -651,6 +651,35 @@ export const SCRIPTS = {
       if (status !== 400) throw new Wrong(`one that kept it and one that refuses it are no answer: ${status}`);
     },
   },
+  'a key-value store that is away for long': {
+    what: 'no member reaches the store of the ring for longer than it takes to be forgotten; then all do, one after another',
+    nodes: growing(6),
+    async play(stage) {
+      await stage.begin();
+      await stage.joined(6);
+      await stage.run(2 * MINUTE);
+      const { members } = stage.newest('front-0');
+      stage.cutFromKv(...members.map(({ id }) => machineOf(id)));
+      await stage.run(20 * MINUTE);
+      stage.cutFromKv();
+      for (let i = 0; i < 24; i++) {
+        await stage.run(5_000);
+        const left = new Set(stage.newest('front-0').members.map(({ id }) => id));
+        const gone = members.find(({ id }) => !left.has(id));
+        if (gone !== undefined) throw new Wrong(`${gone.id} is taken out, which was there all the time`);
+      }
+    },
+  },
+  'a ring of too few': {
+    what: 'two members of a ring that wants three owners of each arc are there, and then the third',
+    nodes: changingRingNodes({ ingesters: 3, first: 0, zones: 2, replicas: 3, fronts: 2, compactors: 0 }),
+    play: (stage) => beginLate(stage, ['ingester-0', 'ingester-1'], 'ingester-2'),
+  },
+  'a ring of too few zones': {
+    what: 'three members of a ring that wants three zones are there, in two of them, and then one of the third',
+    nodes: growing(0),
+    play: (stage) => beginLate(stage, ['ingester-0', 'ingester-1', 'ingester-3'], 'ingester-2'),
+  },
 } satisfies Record<string, Script>;
 
 /** Sends a sample that nothing is wrong with: it may be kept or not, but nobody may refuse it. @throws Wrong */
@@ -660,6 +689,18 @@ async function pushRight(stage: Stage, front: string, line: Line): Promise<numbe
     throw new Wrong(`a sample that is as right as others is refused: ${status}`);
   }
   return status;
+}
+
+/** Members of which a ring must not begin, and the one with which it does. */
+async function beginLate(stage: Stage, first: readonly string[], last: string): Promise<void> {
+  for (const node of stage.cluster.nodes) stage.cluster.start(node);
+  stage.add(...first);
+  await stage.run(3 * MINUTE);
+  if (first.some((name) => stage.node(name).parts?.known?.() !== undefined)) throw new Wrong('a ring has begun');
+  stage.add(last);
+  await stage.joined(first.length + 1);
+  await stage.pushed('front-0', { tenant: 'a' });
+  await stage.asked('front-1', { tenant: 'a' });
 }
 
 /** A writer that knows the version before the newest only reaches two owners; a reader the others. */
