@@ -334,6 +334,36 @@ export const EDITED_RULES = {
     else: 'version 1 is made of those that are there, with owners of an arc in one zone',
     edits: [{ file: 'ring/maker.ts', find: ' || zones < zonesMin', put: '' }],
   },
+  'a stored sample counts where readers prefer it': {
+    else: 'a stored sample of the same time counts as having the own, whichever readers prefer',
+    edits: [
+      {
+        file: 'chunkstore/stored-samples.ts',
+        find: ' && !isBetter(own, i, stored, at)',
+        put: '',
+      },
+    ],
+  },
+  'a stored sample that readers prefer is enough': {
+    else: 'a holder writes what it has where the store has another value, also where nobody reads it',
+    edits: [
+      {
+        file: 'chunkstore/stored-samples.ts',
+        find: ' && !isBetter(own, i, stored, at)',
+        put: ' && own.values[i] === stored.values[at]',
+      },
+    ],
+  },
+  'owners look one after another': {
+    else: 'all owners of an arc look at the same moment whether the store has a slot',
+    edits: [
+      {
+        file: 'ingester/flush-turn.ts',
+        find: 'orderOf(turns, tenant, slot) * waitMs',
+        put: '0 * waitMs',
+      },
+    ],
+  },
 } as const satisfies Record<string, { readonly else: string; readonly edits: readonly Edit[] }>;
 
 export type EditedRule = keyof typeof EDITED_RULES;

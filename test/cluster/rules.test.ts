@@ -67,6 +67,9 @@ const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'heartbeats count while the own are written': 'a key-value store that is away for long',
   'a ring begins with as many members as there are owners': 'a ring of too few',
   'a ring begins with as many zones as are set': 'a ring of too few zones',
+  'a stored sample counts where readers prefer it': 'two values of one time',
+  'a stored sample that readers prefer is enough': 'two values of one time',
+  'owners look one after another': 'a window of three holders',
 };
 
 // a loaded machine takes many times as long

@@ -680,6 +680,48 @@ export const SCRIPTS = {
     nodes: growing(0),
     play: (stage) => beginLate(stage, ['ingester-0', 'ingester-1', 'ingester-3'], 'ingester-2'),
   },
+  'two values of one time': {
+    what: 'one owner has a value that readers prefer to that of the others; each looks first for some tenants, and a reader asks the same two',
+    nodes: three(),
+    async play(stage) {
+      await stage.begin();
+      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const timeMs = Math.floor(stage.world.nowMs);
+      stage.cut(['front-0'], [b, c]);
+      for (const tenant of TENANTS) await stage.push('front-0', { tenant, timeMs, value: 2 });
+      stage.heal();
+      stage.cut(['front-0'], [a]);
+      for (const tenant of TENANTS) await stage.pushed('front-0', { tenant, timeMs, value: 1 });
+      stage.cut(['front-1'], [c]);
+      for (const minutes of [1, 40]) {
+        await stage.run(minutes * MINUTE);
+        for (const tenant of TENANTS) {
+          const [samples] = [...(await stage.asked('front-1', { tenant })).values()];
+          if (samples?.get(timeMs) !== 2)
+            throw new Wrong(`a sample of ${tenant} is another one ${minutes} minutes later`);
+        }
+      }
+      const { groups } = await lookThrough(stage.cluster.store.plain);
+      // where the one is first, the others have nothing to add
+      if (groups >= 2 * TENANTS.length) throw new Wrong('samples are stored that nobody reads');
+    },
+  },
+  'a window of three holders': {
+    what: 'each owner lacks a sample of a window of many tenants that the others have; all look what the store lacks',
+    nodes: three(),
+    async play(stage) {
+      await stage.begin();
+      for (const name of ['ingester-0', 'ingester-1', 'ingester-2']) {
+        stage.cut(['front-0'], [name]);
+        for (const tenant of TENANTS) await stage.pushed('front-0', { tenant });
+        stage.heal();
+      }
+      await stage.run(30 * MINUTE);
+      const { spare, groups } = await lookThrough(stage.cluster.store.plain);
+      if (groups === 0) throw new Error('nothing is flushed');
+      if (spare > 0) throw new Wrong(`${spare} of ${groups} groups in the store are spare`);
+    },
+  },
 } satisfies Record<string, Script>;
 
 /** Sends a sample that nothing is wrong with: it may be kept or not, but nobody may refuse it. @throws Wrong */
