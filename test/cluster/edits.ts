@@ -364,6 +364,16 @@ export const EDITED_RULES = {
       },
     ],
   },
+  'an object is put again before rows name it': {
+    else: 'rows name an object that was put long ago, which may have been swept since as one that no row names',
+    edits: [
+      {
+        file: 'chunkstore/writer.ts',
+        find: 'if (ageMsOf(this.#options.clock, object.putMs) > OBJECT_OLD_MS) await this.#putAgain(object);',
+        put: '',
+      },
+    ],
+  },
 } as const satisfies Record<string, { readonly else: string; readonly edits: readonly Edit[] }>;
 
 export type EditedRule = keyof typeof EDITED_RULES;

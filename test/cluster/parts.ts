@@ -122,13 +122,20 @@ export function makeIngester(
   {
     flushLosses = false,
     ring,
+    inlineBytesMax,
     broken,
-  }: Pick<IngesterOptions, 'flushLosses' | 'ring'> & { readonly broken?: Rule | undefined } = {},
+  }: Pick<IngesterOptions, 'flushLosses' | 'ring'> & {
+    readonly inlineBytesMax?: number | undefined;
+    readonly broken?: Rule | undefined;
+  } = {},
 ): IngesterService {
   const { clock } = place.process;
   const channels = shards.map(({ channel }) => channel);
   const kernel = Kernel.create();
-  const writer = new ChunkStoreWriter(place.schema, kernel, { clock });
+  const writer = new ChunkStoreWriter(place.schema, kernel, {
+    clock,
+    ...(inlineBytesMax !== undefined && { inlineBytesMax }),
+  });
   const flusher = new Flusher({
     shards: channels,
     writer,

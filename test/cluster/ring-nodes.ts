@@ -30,11 +30,13 @@ export interface RingClusterOptions {
   readonly sizes?: ReadonlyMap<string, SlotSizes>;
   readonly headBytesMax?: number;
   readonly oldWindowsMax?: number;
+  /** Groups of more bytes lie in objects. */
+  readonly inlineBytesMax?: number;
 }
 
 /** Machines of a cluster whose ring never changes. */
 export function fixedRingNodes(options: RingClusterOptions): readonly NodePlan[] {
-  const { ingesters, zones, replicas, fronts, compactors, sizes, headBytesMax, oldWindowsMax } = options;
+  const { ingesters, zones, replicas, fronts, compactors, sizes, oldWindowsMax } = options;
   const limits = oldWindowsMax === undefined ? LIMITS : { ...LIMITS, maxOldWindowsPerUser: oldWindowsMax };
   const names = Array.from({ length: ingesters }, (_, i) => `ingester-${i}`);
   const zoneOf = (i: number) => (zones === 0 ? '' : `zone-${i % zones}`);
@@ -46,13 +48,13 @@ export function fixedRingNodes(options: RingClusterOptions): readonly NodePlan[]
   const many = (count: number, name: string, start: NodePlan['start']) =>
     Array.from({ length: count }, (_, i): NodePlan => ({ name: `${name}-${i}`, keeps: name === 'ingester', start }));
   return [
-    ...many(ingesters, 'ingester', (site) => startIngester(site, ring, headBytesMax)),
+    ...many(ingesters, 'ingester', (site) => startIngester(site, ring, options)),
     ...many(fronts, 'front', (site) => startFront(site, ring, limits)),
     ...many(compactors, 'compactor', startCompactor),
   ];
 }
 
-function startIngester(site: Site, ring: RingSource, headBytesMax?: number) {
+function startIngester(site: Site, ring: RingSource, { headBytesMax, inlineBytesMax }: RingClusterOptions) {
   const { process, network, store, disk, broken } = site;
   const place = { process, schema: store.of(process) };
   const shards = startShards(place, {
@@ -67,6 +69,7 @@ function startIngester(site: Site, ring: RingSource, headBytesMax?: number) {
   const ingester = makeIngester(place, shards, {
     flushLosses: true,
     ring: { source: ring, member: memberOf(process.machine.name, '').id },
+    inlineBytesMax,
     broken,
   });
   void ingester.start();

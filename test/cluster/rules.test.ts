@@ -70,6 +70,7 @@ const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'a stored sample counts where readers prefer it': 'two values of one time',
   'a stored sample that readers prefer is enough': 'two values of one time',
   'owners look one after another': 'a window of three holders',
+  'an object is put again before rows name it': 'an object whose rows come days later',
 };
 
 // a loaded machine takes many times as long

@@ -1,4 +1,4 @@
-import { kindOf, ROW_GROUP } from '../../src/chunkstore/keys.ts';
+import { kindOf, ROW_GROUP, ROW_LABEL } from '../../src/chunkstore/keys.ts';
 import { NEWEST_KEY } from '../../src/ring/row.ts';
 import type { RingVersion } from '../../src/ring/version.ts';
 import { changingRingNodes } from './changing-ring.ts';
@@ -722,6 +722,24 @@ export const SCRIPTS = {
       if (spare > 0) throw new Wrong(`${spare} of ${groups} groups in the store are spare`);
     },
   },
+  'an object whose rows come days later': {
+    what: 'an owner has put an object, and what its rows wait for takes days; compactors sweep objects that no row names',
+    nodes: three({ inlineBytesMax: 0 }),
+    async play(stage) {
+      await stage.begin();
+      for (const name of ['ingester-0', 'ingester-1', 'ingester-2']) {
+        stage.cut(['front-0'], [name]);
+        await stage.pushed('front-0', { tenant: 'a' });
+        stage.heal();
+      }
+      const held = holdWrites(stage, ROW_LABEL);
+      await stage.until(() => held.count > 0, 'nobody flushes', HOUR);
+      await stage.days(2);
+      held.release();
+      await stage.run(HOUR);
+      for (const front of ['front-0', 'front-1']) await stage.asked(front, { tenant: 'a', minutes: 3 * 24 * 60 });
+    },
+  },
 } satisfies Record<string, Script>;
 
 /** Sends a sample that nothing is wrong with: it may be kept or not, but nobody may refuse it. @throws Wrong */
@@ -763,15 +781,15 @@ async function writeUnderOld(stage: Stage, ...restarted: readonly string[]): Pro
   await stage.ask('front-0', { tenant });
 }
 
-/** Keeps the first write of rows of groups from the store until it is released; others go on. */
-function holdWrites({ cluster: { store } }: Stage): { readonly count: number; release(): void } {
+/** Keeps the first write of rows of a kind from the store until it is released; others go on. */
+function holdWrites({ cluster: { store } }: Stage, kind = ROW_GROUP): { readonly count: number; release(): void } {
   const { tables } = store;
   const write = tables.write.bind(tables);
   let release = () => {};
   const released = new Promise<void>((resolve) => (release = resolve));
   let count = 0;
   tables.write = async (table, rows, ...more) => {
-    if (rows.some(({ hash }) => kindOf(hash) === ROW_GROUP) && count++ === 0) await released;
+    if (rows.some(({ hash }) => kindOf(hash) === kind) && count++ === 0) await released;
     return write(table, rows, ...more);
   };
   return {
