@@ -3,6 +3,7 @@ import test from 'node:test';
 import { Kernel } from '../chunk/kernel.ts';
 import { systemClock } from '../lib/clock.ts';
 import { DAY_MS } from '../lib/day.ts';
+import { throwIfFenced } from '../lib/fenced-signal.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
@@ -259,7 +260,8 @@ test('a merged day reads as before, and the sweeper removes what it was merged f
   assert.equal(left, report.objects);
 });
 
-test('what shares an object with what is gone is moved, so that the object can go', async () => {
+/** A tenant's windows in an object that it shared with those of another one, which is gone. */
+async function sharedObject() {
   const { schema, objects, reader, tables } = store();
   const clock = new ManualClock(Date.now());
   const writer = new ChunkStoreWriter(schema, kernel, { inlineBytesMax: 0, clock });
@@ -272,9 +274,14 @@ test('what shares an object with what is gone is moved, so that the object can g
       return { tenant, placement: PLACEMENT_DEFAULT, slot, windowStartMs, windowMs: WINDOW, series };
     });
   await writer.write([...windowsOf('gone', 1), ...windowsOf('stays', 2)]);
-  const list = async () => ((await objects.list('').next()).value ?? []) as readonly ObjectInfo[];
-  const [before] = await list();
   await removeDay(schema, reader.index, 'gone', START / DAY_MS, testContext());
+  const list = async () => ((await objects.list('').next()).value ?? []) as readonly ObjectInfo[];
+  return { schema, reader, tables, objects, clock, list };
+}
+
+test('what shares an object with what is gone is moved, so that the object can go', async () => {
+  const { schema, reader, tables, clock, list } = await sharedObject();
+  const [before] = await list();
 
   const sweeper = new Sweeper(schema, clock);
   const run = async (afterMs: number) => {
@@ -303,6 +310,24 @@ test('what shares an object with what is gone is moved, so that the object can g
   assert.deepEqual([report.problems, report.unreferenced, report.samples], [[], [], 60]);
   assert.deepEqual(await counts(reader, 'stays', START, START + DAY_MS), same);
   assert.equal((await tables.admin.list()).length, 1);
+});
+
+test('a sweeper that stood still for a day before it names the object that it moved groups to leaves them where they are', async () => {
+  const { schema, reader, tables, objects, clock, list } = await sharedObject();
+  const [before] = await list();
+  const sweeper = new Sweeper(schema, clock);
+  await sweeper.run();
+  clock.set(clock.nowMs() + DAY_MS + 3_600_000);
+  const { write } = tables.client;
+  tables.client.write = async (table, rows, signal) => {
+    clock.set(clock.nowMs() + DAY_MS);
+    // as another one does by then, since no row names it
+    for (const { key } of await list()) if (key !== before!.key) await objects.delete(key);
+    throwIfFenced(signal);
+    await write.call(tables.client, table, rows, signal);
+  };
+  await assert.rejects(sweeper.run(), /was put too long ago/);
+  assert.deepEqual(await counts(reader, 'stays', START, START + DAY_MS), [60]);
 });
 
 test('what is deleted or past retention is gone from storage after a merge', async () => {

@@ -1,9 +1,11 @@
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, momentOf } from '../lib/clock.ts';
 import { dayOf } from '../lib/day.ts';
+import { throwIfFenced } from '../lib/fenced-signal.ts';
 import type { Row, RowKey } from '../table/client.ts';
 import { isDamage } from './damage.ts';
 import { decodeGroupRow, encodeObjectRow, hexOf } from './group-row.ts';
 import { contentId } from './keys.ts';
+import { namingSignal } from './object-age.ts';
 import { OBJECT_BYTES_AIMED, type Schema, type StorePeriod } from './schema.ts';
 import { wholeGroup } from './verify.ts';
 
@@ -43,6 +45,7 @@ export async function repack(
   const put = async () => {
     const ids = moving.map(({ id }) => id);
     const key = schema.objectKey(table, dayOf(clock.nowMs()), ids);
+    const putMs = momentOf(clock);
     await period.objects!.put(key, Buffer.concat(moving.map(({ whole }) => whole)), signal);
     const rows: Row[] = [];
     let offset = 0;
@@ -54,7 +57,9 @@ export async function repack(
       const held = await rowAt(period, table, row, signal);
       if (held !== undefined && Buffer.compare(held.value, row.value) === 0) rows.push({ ...row, value });
     }
-    await period.tables.client.write(table, rows, signal);
+    const naming = namingSignal(clock, [putMs], signal);
+    throwIfFenced(naming);
+    await period.tables.client.write(table, rows, naming);
     result.objects.push(key);
     result.groups += rows.length;
     moving = [];

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GroupDecoder } from '../chunk/group/decode.ts';
 import { Kernel } from '../chunk/kernel.ts';
+import { throwIfFenced } from '../lib/fenced-signal.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
@@ -105,6 +106,25 @@ test('where it has gone meanwhile the write fails, and the same again is whole',
   assert.deepEqual(await read(), []);
   await own.write([group(1), group(2)]);
   assert.deepEqual(await read(), [100, 100]);
+});
+
+test('rows are not tried again long after their object was put, as where a process stood still', async () => {
+  const { writer, group, read, tables, clock, objects, keys } = storeOf();
+  const { write } = tables.client;
+  tables.client.write = async (table, rows, signal) => {
+    if (rows.some(({ hash }) => kindOf(hash) === ROW_GROUP)) {
+      clock.set(clock.nowMs() + DAY + HOUR);
+      for (const key of await keys()) await objects.delete(key);
+      throwIfFenced(signal);
+    }
+    await write.call(tables.client, table, rows, signal);
+  };
+  const own = writer();
+  await assert.rejects(own.write([group(1)]), /was put too long ago/);
+  tables.client.write = write;
+  assert.deepEqual(await read(), []);
+  await own.write([group(1)]);
+  assert.deepEqual(await read(), [100]);
 });
 
 test('rows do not wait for others for long, so that a slow flush puts nothing twice', async () => {

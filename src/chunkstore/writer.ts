@@ -15,6 +15,7 @@ import { encodeInlineRow, encodeObjectRow, hexOf } from './group-row.ts';
 import { contentId, groupHash, mergedRange, metadataHash, placementHash, windowRange } from './keys.ts';
 import { LeadingRows } from './leading-rows.ts';
 import { encodeMetadata } from './metadata-row.ts';
+import { isOld, namingSignal, OBJECT_WAITS_MS } from './object-age.ts';
 import { decodePlacement, type Placement, type Slot } from './placement.ts';
 import { ReplacedGroups } from './replaced-groups.ts';
 import { OBJECT_BYTES_AIMED, type Schema, type StorePeriod, type TableOfPeriod } from './schema.ts';
@@ -91,10 +92,6 @@ const ROW_FRAME_BYTES = 512;
 const REPLACED_BYTES = 16;
 /** Characters of text at which a row of metadata is full, inclusive. */
 const METADATA_ROW_CHARS_AIMED = 32 * 1024;
-/** An object that no row names may be swept after a day. One that was put so long ago is put again before rows name it; … */
-const OBJECT_OLD_MS = 3_600_000;
-/** … and rows wait no longer than this for others. */
-const OBJECT_WAITS_MS = OBJECT_OLD_MS / 4;
 const WRITE_ROWS_MAX = 256;
 const WRITE_BYTES_MAX = 4 * 2 ** 20;
 
@@ -503,14 +500,20 @@ class WriteRun {
     const placed: Placed[] = [];
     for (const object of puts) {
       const groups = object.groups.filter((made) => isHiding(made) === hiding);
-      if (groups.length === 0) continue;
-      if (ageMsOf(this.#options.clock, object.putMs) > OBJECT_OLD_MS) await this.#putAgain(object);
+      if (isOld(this.#options.clock, object.putMs)) await this.#putAgain(object);
       const rows = groups.map((made) =>
         rowOf(made, encodeObjectRow(made.header, object.key, made.offset, made.replaces)),
       );
       placed.push({ target: object.target, rows });
     }
     return placed;
+  }
+
+  /** The signal of writes of rows that name these objects. */
+  #signalOf(names: readonly PutObject[]): AbortSignal | undefined {
+    if (names.length === 0) return this.#signal;
+    const putMs = names.map((each) => each.putMs);
+    return namingSignal(this.#options.clock, putMs, this.#signal);
   }
 
   #addRow(target: TableOfPeriod, made: Made, value: Uint8Array): void {
@@ -531,16 +534,19 @@ class WriteRun {
     this.#hiding = [];
     this.#puts = [];
     this.#rowBytes = 0;
+    const putsOf = (hides: boolean) => puts.filter(({ groups }) => groups.some((made) => isHiding(made) === hides));
+    const [shown, hidden] = [putsOf(false), putsOf(true)];
     const batches = [
-      async () => leading.map(({ rows, target }) => ({ target, rows: rows.rows() })),
-      async () => [...rows, ...(await this.#objectRows(puts, false))],
-      async () => [...hiding, ...(await this.#objectRows(puts, true))],
+      { names: [], rowsOf: async () => leading.map(({ rows, target }) => ({ target, rows: rows.rows() })) },
+      { names: shown, rowsOf: async () => [...rows, ...(await this.#objectRows(shown, false))] },
+      { names: hidden, rowsOf: async () => [...hiding, ...(await this.#objectRows(hidden, true))] },
     ];
-    for (const rowsOf of batches) {
+    for (const { names, rowsOf } of batches) {
       const batch = await rowsOf();
-      throwIfFenced(this.#signal);
+      const signal = this.#signalOf(names);
+      throwIfFenced(signal);
       await this.#fence?.();
-      await putRows(batch, this.#options.writesAtOnce, this.#signal);
+      await putRows(batch, this.#options.writesAtOnce, signal);
     }
     for (const { rows } of leading) rows.confirm();
   }

@@ -365,14 +365,19 @@ export const EDITED_RULES = {
     ],
   },
   'an object is put again before rows name it': {
-    else: 'rows name an object that was put long ago, which may have been swept since as one that no row names',
+    else: 'rows name an object that was put long ago, and that may have been swept since, and are tried however old it is',
     edits: [
       {
         file: 'chunkstore/writer.ts',
-        find: 'if (ageMsOf(this.#options.clock, object.putMs) > OBJECT_OLD_MS) await this.#putAgain(object);',
+        find: 'if (isOld(this.#options.clock, object.putMs)) await this.#putAgain(object);',
         put: '',
       },
+      { file: 'chunkstore/object-age.ts', find: 'ageMsOf(clock, each) > NAMED_MS_MAX', put: 'false' },
     ],
+  },
+  'rows that name an object are not tried for ever': {
+    else: 'a process that stood still goes on with rows that name an object which has been swept since',
+    edits: [{ file: 'chunkstore/object-age.ts', find: 'ageMsOf(clock, each) > NAMED_MS_MAX', put: 'false' }],
   },
 } as const satisfies Record<string, { readonly else: string; readonly edits: readonly Edit[] }>;
 

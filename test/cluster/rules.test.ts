@@ -71,6 +71,7 @@ const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'a stored sample that readers prefer is enough': 'two values of one time',
   'owners look one after another': 'a window of three holders',
   'an object is put again before rows name it': 'an object whose rows come days later',
+  'rows that name an object are not tried for ever': 'an object whose rows are tried again days later',
 };
 
 // a loaded machine takes many times as long

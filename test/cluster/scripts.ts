@@ -1,4 +1,5 @@
 import { kindOf, ROW_GROUP, ROW_LABEL } from '../../src/chunkstore/keys.ts';
+import { throwIfFenced } from '../../src/lib/fenced-signal.ts';
 import { NEWEST_KEY } from '../../src/ring/row.ts';
 import type { RingVersion } from '../../src/ring/version.ts';
 import { changingRingNodes } from './changing-ring.ts';
@@ -725,20 +726,12 @@ export const SCRIPTS = {
   'an object whose rows come days later': {
     what: 'an owner has put an object, and what its rows wait for takes days; compactors sweep objects that no row names',
     nodes: three({ inlineBytesMax: 0 }),
-    async play(stage) {
-      await stage.begin();
-      for (const name of ['ingester-0', 'ingester-1', 'ingester-2']) {
-        stage.cut(['front-0'], [name]);
-        await stage.pushed('front-0', { tenant: 'a' });
-        stage.heal();
-      }
-      const held = holdWrites(stage, ROW_LABEL);
-      await stage.until(() => held.count > 0, 'nobody flushes', HOUR);
-      await stage.days(2);
-      held.release();
-      await stage.run(HOUR);
-      for (const front of ['front-0', 'front-1']) await stage.asked(front, { tenant: 'a', minutes: 3 * 24 * 60 });
-    },
+    play: (stage) => nameLate(stage, ROW_LABEL),
+  },
+  'an object whose rows are tried again days later': {
+    what: 'an owner has put an object, and stands still before the next try of the rows that name it; compactors sweep the object',
+    nodes: three({ inlineBytesMax: 0 }),
+    play: (stage) => nameLate(stage, ROW_GROUP),
   },
 } satisfies Record<string, Script>;
 
@@ -781,16 +774,42 @@ async function writeUnderOld(stage: Stage, ...restarted: readonly string[]): Pro
   await stage.ask('front-0', { tenant });
 }
 
-/** Keeps the first write of rows of a kind from the store until it is released; others go on. */
-function holdWrites({ cluster: { store } }: Stage, kind = ROW_GROUP): { readonly count: number; release(): void } {
+/** An owner that has samples which others lack puts an object, and its rows of a kind come days later. */
+async function nameLate(stage: Stage, kind: string): Promise<void> {
+  await stage.begin();
+  for (const name of ['ingester-0', 'ingester-1', 'ingester-2']) {
+    stage.cut(['front-0'], [name]);
+    await stage.pushed('front-0', { tenant: 'a' });
+    stage.heal();
+  }
+  const held = holdWrites(stage, kind, throwIfFenced);
+  await stage.until(() => held.count > 0, 'nobody flushes', HOUR);
+  await stage.days(2);
+  held.release();
+  await stage.run(HOUR);
+  for (const front of ['front-0', 'front-1']) await stage.asked(front, { tenant: 'a', minutes: 3 * 24 * 60 });
+}
+
+/**
+ * Keeps the first write of rows of a kind from the store until it is released; others go on.
+ * @param goOn called then with the write's signal: whoever tries again asks its fence
+ */
+function holdWrites(
+  { cluster: { store } }: Stage,
+  kind = ROW_GROUP,
+  goOn: (signal: AbortSignal | undefined) => void = () => {},
+): { readonly count: number; release(): void } {
   const { tables } = store;
   const write = tables.write.bind(tables);
   let release = () => {};
   const released = new Promise<void>((resolve) => (release = resolve));
   let count = 0;
-  tables.write = async (table, rows, ...more) => {
-    if (rows.some(({ hash }) => kindOf(hash) === kind) && count++ === 0) await released;
-    return write(table, rows, ...more);
+  tables.write = async (table, rows, signal) => {
+    if (rows.some(({ hash }) => kindOf(hash) === kind) && count++ === 0) {
+      await released;
+      goOn(signal);
+    }
+    return write(table, rows, signal);
   };
   return {
     get count() {
