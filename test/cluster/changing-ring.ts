@@ -31,13 +31,15 @@ const NONCE_BYTES = 6;
 const SPLIT_SERIES = 12;
 
 /** Times of a ring in a run of hours. */
-const HEARTBEAT_MS = 30_000;
-const UNHEALTHY_MS = 3 * MINUTE;
-/** Less than five times that, so that runs of hours see it. */
-const WRITES_OLD_MS = 5 * MINUTE;
-const FORGET_MS = 12 * MINUTE;
-/** No run lasts as long: what a log lost is told to its end. */
-const WAL_AGE_MS_MAX = 10 * 24 * 60 * MINUTE;
+const TIMES = {
+  heartbeatMs: 30_000,
+  unhealthyMs: 3 * MINUTE,
+  /** Less than five times that, so that runs of hours see it. */
+  writesOldMs: 5 * MINUTE,
+  forgetMs: 12 * MINUTE,
+  /** No run lasts as long: what a log lost is told to its end. */
+  walAgeMaxMs: 10 * 24 * 60 * MINUTE,
+};
 
 export interface ChangingRingOptions {
   /** Machines with an ingester, and how many of them are there from the beginning. */
@@ -47,20 +49,26 @@ export interface ChangingRingOptions {
   readonly replicas: number;
   readonly fronts: number;
   readonly compactors: number;
+  /** Absent: those of a run of hours. */
+  readonly times?: Partial<RingTimes>;
 }
+
+type RingTimes = typeof TIMES;
 
 export function changingRingNodes(options: ChangingRingOptions): readonly NodePlan[] {
   const { ingesters, first, zones, replicas, fronts, compactors } = options;
+  const times = { ...TIMES, ...options.times };
   const nodes: NodePlan[] = [];
   for (let i = 0; i < ingesters; i++) {
     nodes.push({
       name: `ingester-${i}`,
       keeps: true,
       isSpare: i >= first,
-      start: (site) => startIngester(site, `zone-${i % zones}`, { zones, replicas }),
+      start: (site) => startIngester(site, `zone-${i % zones}`, { zones, replicas, times }),
     });
   }
-  for (let i = 0; i < fronts; i++) nodes.push({ name: `front-${i}`, keeps: false, start: startFront });
+  for (let i = 0; i < fronts; i++)
+    nodes.push({ name: `front-${i}`, keeps: false, start: (site) => startFront(site, times) });
   for (let i = 0; i < compactors; i++) nodes.push({ name: `compactor-${i}`, keeps: false, start: startCompactor });
   return nodes;
 }
@@ -71,7 +79,7 @@ type PeerRole = { meet(known: KnownVersion): KnownVersion };
 function startIngester(
   { process, network, store, kv, disk, broken }: Site,
   zone: string,
-  { zones, replicas }: Pick<ChangingRingOptions, 'zones' | 'replicas'>,
+  { zones, replicas, times }: Pick<ChangingRingOptions, 'zones' | 'replicas'> & { readonly times: RingTimes },
 ): Parts {
   const { clock, randomBytes, machine } = process;
   const own = disk.of(process);
@@ -94,11 +102,7 @@ function startIngester(
     arcs: ARCS,
     zonesMin: zones,
     hasLog,
-    walAgeMaxMs: WAL_AGE_MS_MAX,
-    heartbeatMs: HEARTBEAT_MS,
-    unhealthyMs: UNHEALTHY_MS,
-    writesOldMs: WRITES_OLD_MS,
-    forgetMs: FORGET_MS,
+    ...times,
     splitSeries: SPLIT_SERIES,
     sizesSeriesMin: 2,
   });
@@ -135,7 +139,7 @@ function startIngester(
     shards: () => shards.map(({ channel }) => channel),
     clock,
     log: silentLogger,
-    intervalMs: HEARTBEAT_MS,
+    intervalMs: times.heartbeatMs,
   });
   void life.start();
   ring.start();
@@ -161,10 +165,10 @@ function traceRing(ring: RingMember, trace: (line: string) => void): void {
 }
 
 /** A distributor and a querier. */
-function startFront({ process, network, store, kv, broken }: Site): Parts {
+function startFront({ process, network, store, kv, broken }: Site, { heartbeatMs }: RingTimes): Parts {
   const { clock } = process;
   const place = { process, schema: store.of(process) };
-  const ring = new RingFollower({ kv: kv.of(process), clock, refreshMs: HEARTBEAT_MS });
+  const ring = new RingFollower({ kv: kv.of(process), clock, refreshMs: heartbeatMs });
   ring.start();
   const clients = new Map<string, ReturnType<typeof network.client<MemberRole & PeerRole>>>();
   const client = (id: string) => {

@@ -379,6 +379,15 @@ export const EDITED_RULES = {
     else: 'a process that stood still goes on with rows that name an object which has been swept since',
     edits: [{ file: 'chunkstore/object-age.ts', find: 'ageMsOf(clock, each) > NAMED_MS_MAX', put: 'false' }],
   },
+  'a log that is too old is refused': {
+    else: 'a member starts with a log of any age, and writes and answers with it although it has not read the requests to delete',
+    edits: [
+      { file: 'ring/member-file.ts', find: 'if (hasLog && ageMs > walAgeMaxMs && !takeOldLog)', put: 'if (ageMs < 0)' },
+      { file: 'ingester/flush/flush.ts', find: 'if (ageMs <= limitMs) {', put: 'if (limitMs > 0) {' },
+      { file: 'ingester/flush/flush.ts', find: 'leftMs = Math.min(leftMs, limitMs - ageMs);', put: '' },
+      { file: 'ingester/service.ts', find: 'if (ageMs <= config.walAgeMaxMs)', put: 'if (ageMs > 0)' },
+    ],
+  },
 } as const satisfies Record<string, { readonly else: string; readonly edits: readonly Edit[] }>;
 
 export type EditedRule = keyof typeof EDITED_RULES;

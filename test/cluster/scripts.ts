@@ -2,7 +2,7 @@ import { kindOf, ROW_GROUP, ROW_LABEL } from '../../src/chunkstore/keys.ts';
 import { throwIfFenced } from '../../src/lib/fenced-signal.ts';
 import { NEWEST_KEY } from '../../src/ring/row.ts';
 import type { RingVersion } from '../../src/ring/version.ts';
-import { changingRingNodes } from './changing-ring.ts';
+import { type ChangingRingOptions, changingRingNodes } from './changing-ring.ts';
 import type { NodePlan } from './cluster.ts';
 import { Wrong } from './oracle.ts';
 import { DELETE_CANCEL_MS } from './parts.ts';
@@ -25,9 +25,17 @@ interface Script {
 }
 
 /** Machines of three zones: `ingester-0`, `-3` and `-6` are in the first. */
-function growing(first: number): readonly NodePlan[] {
-  return changingRingNodes({ ingesters: 6, first, zones: 3, replicas: 3, fronts: 2, compactors: 0 });
+function growing(first: number, options: Partial<ChangingRingOptions> = {}): readonly NodePlan[] {
+  return changingRingNodes({ ingesters: 6, first, zones: 3, replicas: 3, fronts: 2, compactors: 0, ...options });
 }
+
+/** Times of a ring that stays as it is for days. */
+const SLOW_TIMES = {
+  heartbeatMs: 15 * MINUTE,
+  unhealthyMs: 90 * MINUTE,
+  forgetMs: 6 * HOUR,
+  walAgeMaxMs: 7 * DAY,
+};
 
 /** Three ingesters on a ring that never changes. */
 function three(options: Partial<RingClusterOptions> = {}): readonly NodePlan[] {
@@ -732,6 +740,25 @@ export const SCRIPTS = {
     what: 'an owner has put an object, and stands still before the next try of the rows that name it; compactors sweep the object',
     nodes: three({ inlineBytesMax: 0 }),
     play: (stage) => nameLate(stage, ROW_GROUP),
+  },
+  'a member that starts with a log of before a delete request that is forgotten': {
+    what: 'a process is killed with a sample in its log, which is deleted meanwhile, and starts when the request is forgotten',
+    nodes: growing(3, { ingesters: 3, compactors: 1, times: SLOW_TIMES }),
+    async play(stage) {
+      await stage.begin();
+      await stage.pushed('front-0', { tenant: 'a' });
+      await stage.run(MINUTE);
+      const holder = stage.node('ingester-0');
+      stage.cluster.kill(holder);
+      await stage.run(HOUR);
+      await stage.delete('front-0', { tenant: 'a' });
+      await stage.days(7.5);
+      stage.cluster.start(holder);
+      for (let i = 0; i < 3; i++) {
+        await stage.run(6 * MINUTE);
+        for (const front of ['front-0', 'front-1']) await stage.ask(front, { tenant: 'a', minutes: 20 * 24 * 60 });
+      }
+    },
   },
 } satisfies Record<string, Script>;
 
