@@ -72,6 +72,7 @@ const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'owners look one after another': 'a window of three holders',
   'an object is put again before rows name it': 'an object whose rows come days later',
   'a log that is too old is refused': 'a member that starts with a log of before a delete request that is forgotten',
+  'one compactor has a day': 'a merge that goes on when another compactor has deleted what it read',
   'rows that name an object are not tried for ever': 'an object whose rows are tried again days later',
 };
 

@@ -1,4 +1,6 @@
 import { kindOf, ROW_GROUP, ROW_LABEL } from '../../src/chunkstore/keys.ts';
+import { compactorConfig } from '../../src/compactor/config.ts';
+import { defaultsOf } from '../../src/kit/config/section.ts';
 import { throwIfFenced } from '../../src/lib/fenced-signal.ts';
 import { NEWEST_KEY } from '../../src/ring/row.ts';
 import type { RingVersion } from '../../src/ring/version.ts';
@@ -16,6 +18,7 @@ import { lookThrough } from './store-look.ts';
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+const DAY_DELAY_MS = defaultsOf(compactorConfig).dayDelayMs;
 
 interface Script {
   readonly what: string;
@@ -757,6 +760,37 @@ export const SCRIPTS = {
       for (let i = 0; i < 3; i++) {
         await stage.run(6 * MINUTE);
         for (const front of ['front-0', 'front-1']) await stage.ask(front, { tenant: 'a', minutes: 20 * 24 * 60 });
+      }
+    },
+  },
+  'a merge that goes on when another compactor has deleted what it read': {
+    what: 'a compactor stands still before it writes a merged day; another one deletes a metric of that day; the first goes on',
+    nodes: three({ compactors: 2 }),
+    async play(stage) {
+      await stage.begin();
+      const [first, second] = ['compactor-0', 'compactor-1'].map((name) => stage.node(name).process!);
+      second!.pause();
+      // a single window is left as it is
+      for (let window = 0; window < 2; window++) {
+        for (const metric of ['m', 'kept']) await stage.pushed('front-0', { tenant: 'a', metric });
+        await stage.run(HOUR);
+      }
+      const endMs = Math.floor(stage.world.nowMs);
+      await stage.days(1);
+      // not yet due when the first looks, which has the day for ten minutes from then on
+      await stage.run(DAY + DAY_DELAY_MS - 0.8 * DELETE_CANCEL_MS - stage.world.atMs);
+      await stage.delete('front-0', { tenant: 'a', toMs: endMs });
+      const held = holdWrites(stage);
+      await stage.until(() => held.count > 0, 'nothing is merged', DELETE_CANCEL_MS);
+      await stage.run(3 * MINUTE);
+      second!.resume();
+      await stage.run(3 * MINUTE);
+      held.release();
+      await stage.run(HOUR);
+      first!.pause();
+      await stage.days(7.5);
+      for (const front of ['front-0', 'front-1']) {
+        for (const metric of ['m', 'kept']) await stage.asked(front, { tenant: 'a', metric, minutes: 20 * 24 * 60 });
       }
     },
   },

@@ -216,10 +216,10 @@ export class Stage {
     }
   }
 
-  /** Deletes a metric's samples up to now. Resolves when the request is in force. */
-  async delete(front: string, { tenant, metric = 'm' }: Pick<Line, 'tenant' | 'metric'>): Promise<void> {
+  /** Deletes a metric's samples of a day up to a time. Resolves when the request is in force. */
+  async delete(front: string, { tenant, metric = 'm', toMs }: Omit<Question, 'minutes'>): Promise<void> {
     const { world, oracle, cluster } = this;
-    const endMs = Math.floor(world.nowMs);
+    const endMs = toMs ?? Math.floor(world.nowMs);
     const startMs = endMs - 24 * 60 * MINUTE;
     const deletion = oracle.deleting(tenant, metric, startMs, endMs, world.atMs);
     cluster.deleteSeries(front, tenant, metric, startMs, endMs).then((coveredMs) => {
