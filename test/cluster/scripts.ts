@@ -794,6 +794,35 @@ export const SCRIPTS = {
       }
     },
   },
+  'a ring that grows from three to nine and back': {
+    what: 'six machines are added, and then all but three of them drain, the first three too; before each change somebody writes and reads',
+    nodes: growing(3, { ingesters: 9 }),
+    async play(stage) {
+      await stage.begin();
+      const names = Array.from({ length: 9 }, (_, i) => `ingester-${i}`);
+      const ofZone = (zone: number) => names.filter((_, i) => i % 3 === zone % 3);
+      let round = 0;
+      const write = async () => {
+        // a quorum of owners writes and another one reads
+        stage.cut(['front-0'], ofZone(++round));
+        for (const tenant of TENANTS) await stage.pushed('front-0', { tenant });
+        stage.cut(['front-1'], ofZone(round + 1));
+        for (const tenant of TENANTS) await stage.ask('front-1', { tenant, minutes: 180 });
+        stage.heal();
+      };
+      await write();
+      stage.add(...names.slice(3));
+      await stage.joined(9);
+      await write();
+      for (const name of names.slice(0, 6)) {
+        stage.ring(name, (ring) => ring.drain());
+        await stage.until(() => stage.counts('front-1', lacks(name)), `${name} does not leave`, 40 * MINUTE);
+        stage.remove(name);
+        await write();
+      }
+      for (const tenant of TENANTS) await stage.asked('front-1', { tenant, minutes: 180 });
+    },
+  },
 } satisfies Record<string, Script>;
 
 /** Sends a sample that nothing is wrong with: it may be kept or not, but nobody may refuse it. @throws Wrong */
