@@ -8,6 +8,10 @@ import type { Schema, TableOfPeriod } from './schema.ts';
 
 /** A holder that says nothing for so long has lost its lease: longer than any request to a store takes with all its tries. */
 const LEASE_MS = 600_000;
+/** Where a lease was kept so lately, nothing is written to keep it. */
+const KEPT_MS = LEASE_MS / 10;
+/** Time for which a lease is held at least once it was kept. */
+export const LEASE_HOLDS_MS = LEASE_MS - KEPT_MS;
 const ROW_VERSION = 1;
 const NONCE_BYTES = 16;
 /** Tries of a change of which the answer was lost. */
@@ -150,7 +154,7 @@ class LeasedRow {
   }
 
   async keep(signal?: AbortSignal): Promise<void> {
-    if (this.#clock.nowMs() - this.#keptMs < LEASE_MS / 10 && this.#clock.nowMs() >= this.#keptMs) return;
+    if (this.#clock.nowMs() - this.#keptMs < KEPT_MS && this.#clock.nowMs() >= this.#keptMs) return;
     if (!(await this.#put(LEASE_MS, signal))) throw new LeaseLostError('another compactor has taken over the day');
   }
 

@@ -5,12 +5,13 @@ import { type GroupSeries, labelParts } from '../chunk/group/series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { ageMsOf, type Clock, type Moment, momentOf } from '../lib/clock.ts';
 import { DAY_MS, dayOf } from '../lib/day.ts';
-import { throwIfFenced } from '../lib/fenced-signal.ts';
+import { fencedSignal, throwIfFenced } from '../lib/fenced-signal.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { AppError } from '../model/errors.ts';
 import { compareUtf8 } from '../model/labels.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { Row } from '../table/client.ts';
+import { LEASE_HOLDS_MS, LeaseLostError } from './day-lease.ts';
 import { encodeInlineRow, encodeObjectRow, hexOf } from './group-row.ts';
 import { contentId, groupHash, mergedRange, metadataHash, placementHash, windowRange } from './keys.ts';
 import { LeadingRows } from './leading-rows.ts';
@@ -125,7 +126,7 @@ export class ChunkStoreWriter {
    * Writes all groups and what leads to them, and holds an object's worth of them at a time. When it returns, the store has confirmed
    * everything; when it throws, a part may be there, and the same call again is harmless. One call at a time.
    * @param signal its fence (`fencedSignal`) is asked before rows are written
-   * @param fence asked besides; where it throws none are
+   * @param fence asked besides; where it throws none are. It keeps the lease on a day: rows are tried for as long as that holds
    */
   async write(
     batch: Iterable<WriteGroup> | AsyncIterable<WriteGroup>,
@@ -509,11 +510,17 @@ class WriteRun {
     return placed;
   }
 
-  /** The signal of writes of rows that name these objects. */
-  #signalOf(names: readonly PutObject[]): AbortSignal | undefined {
-    if (names.length === 0) return this.#signal;
+  /** The signal of writes of rows that name these objects. @param askedMs when the fence was asked */
+  #signalOf(names: readonly PutObject[], askedMs: Moment): AbortSignal | undefined {
+    const { clock } = this.#options;
     const putMs = names.map((each) => each.putMs);
-    return namingSignal(this.#options.clock, putMs, this.#signal);
+    const signal = names.length === 0 ? this.#signal : namingSignal(clock, putMs, this.#signal);
+    if (this.#fence === undefined) return signal;
+    return fencedSignal(
+      () =>
+        ageMsOf(clock, askedMs) > LEASE_HOLDS_MS ? new LeaseLostError('the lease on the day has run out') : undefined,
+      signal,
+    );
   }
 
   #addRow(target: TableOfPeriod, made: Made, value: Uint8Array): void {
@@ -543,9 +550,11 @@ class WriteRun {
     ];
     for (const { names, rowsOf } of batches) {
       const batch = await rowsOf();
-      const signal = this.#signalOf(names);
-      throwIfFenced(signal);
+      // before: whoever waits for the answer for long does not know since when the lease holds
+      const askedMs = momentOf(this.#options.clock);
       await this.#fence?.();
+      const signal = this.#signalOf(names, askedMs);
+      throwIfFenced(signal);
       await putRows(batch, this.#options.writesAtOnce, signal);
     }
     for (const { rows } of leading) rows.confirm();

@@ -403,6 +403,12 @@ export const EDITED_RULES = {
       },
     ],
   },
+  'a merge is tried for as long as its lease holds': {
+    else: 'a compactor that stood still goes on with the rows of a day that another one has changed since',
+    edits: [
+      { file: 'chunkstore/writer.ts', find: 'ageMsOf(clock, askedMs) > LEASE_HOLDS_MS', put: 'askedMs.wallMs < 0' },
+    ],
+  },
 } as const satisfies Record<string, { readonly else: string; readonly edits: readonly Edit[] }>;
 
 export type EditedRule = keyof typeof EDITED_RULES;

@@ -766,33 +766,12 @@ export const SCRIPTS = {
   'a merge that goes on when another compactor has deleted what it read': {
     what: 'a compactor stands still before it writes a merged day; another one deletes a metric of that day; the first goes on',
     nodes: three({ compactors: 2 }),
-    async play(stage) {
-      await stage.begin();
-      const [first, second] = ['compactor-0', 'compactor-1'].map((name) => stage.node(name).process!);
-      second!.pause();
-      // a single window is left as it is
-      for (let window = 0; window < 2; window++) {
-        for (const metric of ['m', 'kept']) await stage.pushed('front-0', { tenant: 'a', metric });
-        await stage.run(HOUR);
-      }
-      const endMs = Math.floor(stage.world.nowMs);
-      await stage.days(1);
-      // not yet due when the first looks, which has the day for ten minutes from then on
-      await stage.run(DAY + DAY_DELAY_MS - 0.8 * DELETE_CANCEL_MS - stage.world.atMs);
-      await stage.delete('front-0', { tenant: 'a', toMs: endMs });
-      const held = holdWrites(stage);
-      await stage.until(() => held.count > 0, 'nothing is merged', DELETE_CANCEL_MS);
-      await stage.run(3 * MINUTE);
-      second!.resume();
-      await stage.run(3 * MINUTE);
-      held.release();
-      await stage.run(HOUR);
-      first!.pause();
-      await stage.days(7.5);
-      for (const front of ['front-0', 'front-1']) {
-        for (const metric of ['m', 'kept']) await stage.asked(front, { tenant: 'a', metric, minutes: 20 * 24 * 60 });
-      }
-    },
+    play: (stage) => mergeLate(stage, 3 * MINUTE),
+  },
+  'a merge that is tried again when a delete request is forgotten': {
+    what: 'a compactor stands still before it writes a merged day, of which another one deletes a metric, and tries again days later',
+    nodes: three({ compactors: 2 }),
+    play: (stage) => mergeLate(stage, 7.5 * DAY),
   },
   'a ring that grows from three to nine and back': {
     what: 'six machines are added, and then all but three of them drain, the first three too; before each change somebody writes and reads',
@@ -878,6 +857,35 @@ async function nameLate(stage: Stage, kind: string): Promise<void> {
   held.release();
   await stage.run(HOUR);
   for (const front of ['front-0', 'front-1']) await stage.asked(front, { tenant: 'a', minutes: 3 * 24 * 60 });
+}
+
+/** A compactor stands still for so long before it writes a merged day, of which another one deletes a metric. */
+async function mergeLate(stage: Stage, stillMs: number): Promise<void> {
+  await stage.begin();
+  const [first, second] = ['compactor-0', 'compactor-1'].map((name) => stage.node(name).process!);
+  second!.pause();
+  // a single window is left as it is
+  for (let window = 0; window < 2; window++) {
+    for (const metric of ['m', 'kept']) await stage.pushed('front-0', { tenant: 'a', metric });
+    await stage.run(HOUR);
+  }
+  const endMs = Math.floor(stage.world.nowMs);
+  await stage.days(1);
+  // not yet due when the first looks, which has the day for ten minutes from then on
+  await stage.run(DAY + DAY_DELAY_MS - 0.8 * DELETE_CANCEL_MS - stage.world.atMs);
+  await stage.delete('front-0', { tenant: 'a', toMs: endMs });
+  const held = holdWrites(stage, ROW_GROUP, throwIfFenced);
+  await stage.until(() => held.count > 0, 'nothing is merged', DELETE_CANCEL_MS);
+  await stage.run(3 * MINUTE);
+  second!.resume();
+  await stage.days(stillMs / DAY);
+  held.release();
+  await stage.run(HOUR);
+  first!.pause();
+  await stage.days(7.5 - stillMs / DAY);
+  for (const front of ['front-0', 'front-1']) {
+    for (const metric of ['m', 'kept']) await stage.asked(front, { tenant: 'a', metric, minutes: 20 * 24 * 60 });
+  }
 }
 
 /**
