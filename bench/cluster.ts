@@ -64,7 +64,8 @@ interface Measured extends AsyncDisposable {
   withoutHeads(): Promise<void>;
 }
 
-const EMPTY_HEADS = ['-ingester.keep-flushed=1s', '-ingester.flush-check-interval=500ms'];
+/** A minute after it was flushed a window leaves the head: lists of rows are kept for two thirds of that, as long as it takes to ask. */
+const EMPTY_HEADS = ['-ingester.keep-flushed=60s', '-ingester.flush-check-interval=500ms'];
 
 function profiled(name: string): { readonly env?: Readonly<Record<string, string>> } {
   if (options.profile === '') return {};
