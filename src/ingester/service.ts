@@ -255,7 +255,7 @@ export class IngesterService implements Service, IngesterAdmin {
   }
 
   async stop(stop: Stop): Promise<void> {
-    const { log, config, shards } = this.#options;
+    const { log, config, shards, ring } = this.#options;
     this.#stopping = true;
     for (const timer of this.#timers) timer.cancel();
     if (this.#ready && config.flushOnShutdown === 'all') {
@@ -269,7 +269,7 @@ export class IngesterService implements Service, IngesterAdmin {
     for (const [i, shard] of all.entries()) {
       stop.progress(`closing shard ${i + 1} of ${all.length}`);
       // with a checkpoint the next start is quick; past the deadline the log alone must do
-      const closed = shard.call('close', { checkpoint: !stop.signal.aborted });
+      const closed = shard.call('close', { checkpoint: !stop.signal.aborted, asked: ring !== undefined });
       await Promise.race([closed, aborted(stop.signal)]);
       if (stop.signal.aborted) await shard.call('close', { checkpoint: false }).catch(() => {});
     }

@@ -144,6 +144,28 @@ else {
     });
   });
 
+  test('ingesters that are restarted in turn right after a flush: a querier that has read the store before misses nothing', async () => {
+    await using cluster = clusterOf();
+    const ingesters = ['i1', 'i2', 'i3'];
+    for (const name of ingesters) await cluster.start(name, ['-target=ingester']);
+    await cluster.ready();
+    const distributor = await cluster.start('d', ['-target=distributor']);
+    const querier = await cluster.start('q', ['-target=querier']);
+    await cluster.ready();
+    const sender = new Sender([distributor]);
+    for (let i = 0; i < 5; i++) await sender.send();
+    // from here on it knows for minutes that the store has nothing
+    await checkAll([querier], sender);
+    await Promise.all(ingesters.map((name) => cluster.of(name).flush()));
+    for (const name of ingesters) {
+      assert.equal((await cluster.of(name).stop()).code, 0);
+      await cluster.start(name, ['-target=ingester']);
+      await cluster.ready();
+    }
+    await until('an answer', () => found(querier));
+    await checkAll([querier], sender);
+  });
+
   test('distributors, ingesters and queriers of their own: an ingester drains and goes, one whose settings differ stays out', async () => {
     await using cluster = clusterOf('-ingester.flush-check-interval=1s');
     const ingesters = ['i1', 'i2', 'i3', 'i4'];

@@ -16,7 +16,7 @@ import type { SeriesTally } from '../../model/series-tally.ts';
 import type { ExportedSlots, HeldSlots } from '../head/export-order.ts';
 import type { HeadMemory, KeptSelect } from '../head/head-reader.ts';
 import type { HeldDigest } from '../head/held-digests.ts';
-import type { ShardStats } from './shard.ts';
+import type { ShardClose, ShardStats } from './shard.ts';
 
 // Messages that a shard answers to, so that it can live in a thread of its own.
 
@@ -124,7 +124,7 @@ export type ShardRole = {
   tenants(request: { readonly tenant: string } | { readonly from: number }): TenantPage;
   /** Counts of what a tenant's series are made of; undefined: it has none here. */
   headStats(request: { readonly tenant: string; readonly limit: number }): Promise<HeadTenantStats | undefined>;
-  close(request: { readonly checkpoint: boolean }): Promise<void>;
+  close(request: ShardClose): Promise<void>;
 };
 
 /** A shard to be asked: in a thread of its own, or in this one. */

@@ -71,6 +71,36 @@ test('a backfill over days passes, also beside one that takes all it may, and go
   await again.close({ checkpoint: false });
 });
 
+test('what the store has not had for long stays where others ask for it, through a stop that leaves no log too', async () => {
+  const at = scratchFolder('windows');
+  const clock = new ManualClock(T);
+  const own = { clock, keepFlushedMs: HOUR_MS };
+  const windowsOf = (shard: Shard) => shard.stats().arenas.length;
+  let shard = open(at, own);
+  const restart = async (asked: boolean) => {
+    await shard.close({ checkpoint: true, asked });
+    shard = open(at, own);
+    await shard.ready;
+  };
+  await shard.ready;
+  await push(shard, 'u', T - 12 * HOUR_MS, 3);
+  for (const { sealLsn } of await shard.seal(T)) await shard.confirmFlushed(sealLsn);
+  await restart(true);
+  assert.equal(windowsOf(shard), 3);
+  clock.set(T + HOUR_MS - 1);
+  await shard.maintain();
+  assert.equal(windowsOf(shard), 3, 'for as long as others may not know that the store has it');
+  clock.set(T + HOUR_MS);
+  await shard.maintain();
+  assert.equal(windowsOf(shard), 0);
+
+  await push(shard, 'u', T - 12 * HOUR_MS, 3);
+  for (const { sealLsn } of await shard.seal(T)) await shard.confirmFlushed(sealLsn);
+  await restart(false);
+  assert.equal(windowsOf(shard), 0, 'nobody else asks');
+  await shard.close({ checkpoint: false });
+});
+
 test('a limit of its own holds for a tenant, and 0 leaves the share', async () => {
   const shard = open();
   await shard.ready;

@@ -73,6 +73,12 @@ export interface ShardOptions {
   readonly fatal: (error: Error) => void;
 }
 
+export interface ShardClose {
+  readonly checkpoint: boolean;
+  /** Whether processes ask it for samples that do not end with this one. */
+  readonly asked?: boolean;
+}
+
 export interface ShardStats {
   readonly state: ShardState;
   readonly series: number;
@@ -538,12 +544,15 @@ export class Shard {
     return turn;
   }
 
-  /** Writes and syncs what is open; with `checkpoint`, the next start has no log to replay. */
-  async close(options: { checkpoint: boolean }): Promise<void> {
+  /**
+   * Writes and syncs what is open; with `checkpoint`, the next start has no log to replay, and what the store has is left out; where
+   * others ask for it, not before the store has had it for long enough: they may have read before then what the store has.
+   */
+  async close(options: ShardClose): Promise<void> {
     if (this.#state === 'closed') return;
     for (const timer of this.#timers) timer.cancel();
     if (this.#state === 'live' && options.checkpoint) {
-      await this.dropFlushed();
+      await this.#dropStored(options.asked === true ? this.#options.keepFlushedMs : 0);
       await this.checkpoint();
     }
     // what it has not read yet is in the log
