@@ -22,6 +22,8 @@ export interface Parts {
   readonly ring?: RingMember;
   /** The ring as it knows it. */
   readonly known?: () => RingView | undefined;
+  /** Ends it as SIGTERM does, where it holds samples on a ring that does not change. */
+  stop?(): Promise<void>;
   /** Why it takes no part yet; undefined: it does. */
   notReady(): string | undefined;
 }

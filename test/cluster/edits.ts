@@ -403,6 +403,16 @@ export const EDITED_RULES = {
       },
     ],
   },
+  'a stop keeps what is stored': {
+    else: 'what the store has is left out of the checkpoint that an owner stops with',
+    edits: [
+      {
+        file: 'ingester/shard/shard.ts',
+        find: 'options.asked === true ? this.#options.keepFlushedMs : 0',
+        put: '0',
+      },
+    ],
+  },
   'a merge is tried for as long as its lease holds': {
     else: 'a compactor that stood still goes on with the rows of a day that another one has changed since',
     edits: [

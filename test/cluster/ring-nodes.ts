@@ -81,7 +81,10 @@ function startIngester(site: Site, ring: RingSource, { headBytesMax, inlineBytes
   });
   const reader = broken === 'replaying counts not' ? emptyWhenAway(readerOf(replica)) : replica;
   network.listen(process, memberRole(member, reader));
-  return { notReady: () => ingester.notReady() };
+  return {
+    notReady: () => ingester.notReady(),
+    stop: () => ingester.stop({ signal: new AbortController().signal, progress: () => {} }),
+  };
 }
 
 /** A distributor and a querier. */

@@ -73,6 +73,7 @@ const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'an object is put again before rows name it': 'an object whose rows come days later',
   'a log that is too old is refused': 'a member that starts with a log of before a delete request that is forgotten',
   'one compactor has a day': 'a merge that goes on when another compactor has deleted what it read',
+  'a stop keeps what is stored': 'owners that are restarted in turn after a flush',
   'a merge is tried for as long as its lease holds': 'a merge that is tried again when a delete request is forgotten',
   'rows that name an object are not tried for ever': 'an object whose rows are tried again days later',
 };

@@ -734,6 +734,21 @@ export const SCRIPTS = {
       if (spare > 0) throw new Wrong(`${spare} of ${groups} groups in the store are spare`);
     },
   },
+  'owners that are restarted in turn after a flush': {
+    what: 'a front has read that the store has nothing before a window is flushed, and all owners are stopped and started after it',
+    nodes: three(),
+    async play(stage) {
+      await stage.begin();
+      await stage.pushed('front-0', { tenant: 'a' });
+      const held = holdWrites(stage);
+      await stage.until(() => held.count > 0, 'nobody flushes', HOUR);
+      await stage.asked('front-0', { tenant: 'a' });
+      held.release();
+      await stage.run(3.8 * MINUTE);
+      for (const name of ['ingester-0', 'ingester-1', 'ingester-2']) await stage.stopAndStart(name);
+      await stage.asked('front-0', { tenant: 'a' });
+    },
+  },
   'an object whose rows come days later': {
     what: 'an owner has put an object, and what its rows wait for takes days; compactors sweep objects that no row names',
     nodes: three({ inlineBytesMax: 0 }),

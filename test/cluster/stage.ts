@@ -90,6 +90,16 @@ export class Stage {
     this.cluster.start(this.node(name));
   }
 
+  /** Stops a holder of samples as SIGTERM does, and starts it again. */
+  async stopAndStart(name: string): Promise<void> {
+    const { parts, process } = this.node(name);
+    let isStopped = false;
+    process!.after(1, () => void parts!.stop!().then(() => (isStopped = true)));
+    await this.until(() => isStopped, `${name} does not stop`);
+    this.restart(name);
+    await this.until(() => this.cluster.isReady, `${name} does not start`);
+  }
+
   run(ms: number): Promise<void> {
     return this.world.run(ms);
   }
