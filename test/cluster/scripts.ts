@@ -7,7 +7,7 @@ import type { RingVersion } from '../../src/ring/version.ts';
 import { type ChangingRingOptions, changingRingNodes } from './changing-ring.ts';
 import type { NodePlan } from './cluster.ts';
 import { Wrong } from './oracle.ts';
-import { DELETE_CANCEL_MS } from './parts.ts';
+import { DELETE_CANCEL_MS, KEEP_FLUSHED_MS } from './parts.ts';
 import { fixedRingNodes, type RingClusterOptions } from './ring-nodes.ts';
 import { type Line, machineOf, Stage, type StageOptions } from './stage.ts';
 import { lookThrough } from './store-look.ts';
@@ -19,6 +19,10 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const DAY_DELAY_MS = defaultsOf(compactorConfig).dayDelayMs;
+/** Time for which a querier believes what it read of the store. */
+const LISTS_MS = (KEEP_FLUSHED_MS * 2) / 3;
+/** Owners of all arcs, where machines are no more than these. */
+const OWNERS = ['ingester-0', 'ingester-1', 'ingester-2'] as const;
 
 interface Script {
   readonly what: string;
@@ -126,7 +130,7 @@ export const SCRIPTS = {
     async play(stage) {
       await stage.begin();
       await stage.joined(5);
-      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const [a, b, c] = OWNERS;
       const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
       stage.cutFromKv(a, 'front-1');
       // the second hears of nothing from shortly before the first is taken out
@@ -148,7 +152,7 @@ export const SCRIPTS = {
     async play(stage) {
       await stage.begin();
       await stage.joined(5);
-      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const [a, b, c] = OWNERS;
       const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
       stage.cut(['front-0'], [c]);
       await stage.pushed('front-0', { tenant });
@@ -282,7 +286,7 @@ export const SCRIPTS = {
     nodes: growing(3),
     async play(stage) {
       await stage.begin();
-      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const [a, b, c] = OWNERS;
       const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
       stage.cut(['front-0'], [c]);
       await stage.pushed('front-0', { tenant });
@@ -391,7 +395,7 @@ export const SCRIPTS = {
     nodes: growing(3),
     async play(stage) {
       await stage.begin();
-      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const [a, b, c] = OWNERS;
       for (const tenant of TENANTS) await stage.pushed('front-0', { tenant, series: 'first' });
       await stage.run(5_000);
       stage.cut(['front-0'], [c]);
@@ -419,7 +423,7 @@ export const SCRIPTS = {
     nodes: growing(3),
     async play(stage) {
       await stage.begin();
-      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const [a, b, c] = OWNERS;
       for (const tenant of TENANTS) await stage.pushed('front-0', { tenant, series: 'first' });
       const lost = stage.node(a).parts!.ring!.id;
       stage.cluster.kill(stage.node(a));
@@ -448,7 +452,7 @@ export const SCRIPTS = {
       await stage.begin();
       // its heartbeats were seen
       await stage.run(2 * MINUTE);
-      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const [a, b, c] = OWNERS;
       const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
       stage.cut(['front-0'], [c]);
       await stage.pushed('front-0', { tenant });
@@ -467,7 +471,7 @@ export const SCRIPTS = {
     async play(stage) {
       await stage.begin();
       await stage.joined(5);
-      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const [a, b, c] = OWNERS;
       const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
       stage.cut(['front-0'], [c]);
       await stage.pushed('front-0', { tenant });
@@ -490,7 +494,7 @@ export const SCRIPTS = {
     async play(stage) {
       await stage.begin();
       await stage.joined(6);
-      const tenant = stage.tenantOf(stage.newest('front-1'), ['ingester-0', 'ingester-1', 'ingester-2']);
+      const tenant = stage.tenantOf(stage.newest('front-1'), OWNERS);
       const lines = Array.from({ length: 30 }, (_, i) => ({ tenant, metric: `m${i}` }));
       stage.cut(['front-0'], ['ingester-2']);
       for (const line of lines) await stage.pushed('front-0', line);
@@ -507,7 +511,7 @@ export const SCRIPTS = {
     async play(stage) {
       await stage.begin();
       await stage.joined(5);
-      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const [a, b, c] = OWNERS;
       const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
       await stage.pushed('front-0', { tenant });
       stage.ring(b, (ring) => ring.drain());
@@ -527,7 +531,7 @@ export const SCRIPTS = {
     nodes: growing(3),
     async play(stage) {
       await stage.begin();
-      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const [a, b, c] = OWNERS;
       await stage.pushed('front-0', { tenant: 'a', series: 'first' });
       await stage.run(5_000);
       stage.cut(['front-0'], [b]);
@@ -594,7 +598,7 @@ export const SCRIPTS = {
     async play(stage) {
       await stage.begin();
       await stage.joined(5);
-      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const [a, b, c] = OWNERS;
       const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
       stage.cutFromKv('front-1');
       stage.ring(a, (ring) => ring.drain());
@@ -630,7 +634,6 @@ export const SCRIPTS = {
     nodes: three({ oldWindowsMax: 1 }),
     async play(stage) {
       await stage.begin();
-      const names = ['ingester-0', 'ingester-1', 'ingester-2'];
       const nowMs = Math.floor(stage.world.nowMs);
       const old = [3, 5].map((hours) => ({ tenant: 'a', timeMs: nowMs - hours * HOUR }));
       await stage.pushed('front-0', { tenant: 'a', timeMs: nowMs - 10 * MINUTE });
@@ -638,12 +641,11 @@ export const SCRIPTS = {
         await stage.pushed('front-0', line);
         await stage.run(1_000);
         // windows that come from a log are nobody's
-        for (const name of names) stage.restart(name);
+        for (const name of OWNERS) stage.restart(name);
         await stage.until(() => stage.cluster.isReady, 'they do not start');
       }
       stage.cut(['front-0'], ['ingester-2']);
-      stage.cluster.kill(stage.node('ingester-0'));
-      stage.cluster.start(stage.node('ingester-0'));
+      stage.restart('ingester-0');
       stage.node('ingester-0').process!.slowTurns(5 * MINUTE);
       await stage.run(100);
       for (const line of old) await pushRight(stage, 'front-0', line);
@@ -697,7 +699,7 @@ export const SCRIPTS = {
     nodes: three(),
     async play(stage) {
       await stage.begin();
-      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const [a, b, c] = OWNERS;
       const timeMs = Math.floor(stage.world.nowMs);
       stage.cut(['front-0'], [b, c]);
       for (const tenant of TENANTS) await stage.push('front-0', { tenant, timeMs, value: 2 });
@@ -723,11 +725,7 @@ export const SCRIPTS = {
     nodes: three(),
     async play(stage) {
       await stage.begin();
-      for (const name of ['ingester-0', 'ingester-1', 'ingester-2']) {
-        stage.cut(['front-0'], [name]);
-        for (const tenant of TENANTS) await stage.pushed('front-0', { tenant });
-        stage.heal();
-      }
+      await missOneEach(stage, TENANTS);
       await stage.run(30 * MINUTE);
       const { spare, groups } = await lookThrough(stage.cluster.store.plain);
       if (groups === 0) throw new Error('nothing is flushed');
@@ -744,8 +742,9 @@ export const SCRIPTS = {
       await stage.until(() => held.count > 0, 'nobody flushes', HOUR);
       await stage.asked('front-0', { tenant: 'a' });
       held.release();
-      await stage.run(3.8 * MINUTE);
-      for (const name of ['ingester-0', 'ingester-1', 'ingester-2']) await stage.stopAndStart(name);
+      // all owners have had their turn, and the lists are still believed
+      await stage.run(LISTS_MS - MINUTE / 5);
+      for (const name of OWNERS) await stage.stopAndStart(name);
       await stage.asked('front-0', { tenant: 'a' });
     },
   },
@@ -858,14 +857,19 @@ async function writeUnderOld(stage: Stage, ...restarted: readonly string[]): Pro
   await stage.ask('front-0', { tenant });
 }
 
+/** Sends a sample of each tenant past each of the owners, which the others have. */
+async function missOneEach(stage: Stage, tenants: readonly string[]): Promise<void> {
+  for (const name of OWNERS) {
+    stage.cut(['front-0'], [name]);
+    for (const tenant of tenants) await stage.pushed('front-0', { tenant });
+    stage.heal();
+  }
+}
+
 /** An owner that has samples which others lack puts an object, and its rows of a kind come days later. */
 async function nameLate(stage: Stage, kind: string): Promise<void> {
   await stage.begin();
-  for (const name of ['ingester-0', 'ingester-1', 'ingester-2']) {
-    stage.cut(['front-0'], [name]);
-    await stage.pushed('front-0', { tenant: 'a' });
-    stage.heal();
-  }
+  await missOneEach(stage, ['a']);
   const held = holdWrites(stage, kind, throwIfFenced);
   await stage.until(() => held.count > 0, 'nobody flushes', HOUR);
   await stage.days(2);
