@@ -14,6 +14,7 @@ import { Pallium } from '../test/harness/pallium.ts';
 import { cpuMs, threadCpuMs } from '../test/harness/process-cost.ts';
 import { startService } from '../test/harness/services.ts';
 import { until } from '../test/harness/wait.ts';
+import { emptyHead } from './empty-head.ts';
 import { benchOptions, list } from './options.ts';
 import { replay, type WorkloadSet, workloadSet } from './sets.ts';
 
@@ -142,14 +143,6 @@ async function cluster(name: string, security: readonly string[]): Promise<Measu
       await processes[Symbol.asyncDispose]();
     },
   };
-}
-
-async function emptyHead(server: Pallium): Promise<void> {
-  await until('an empty head', async () => {
-    const text = await (await fetch(`${server.url}/metrics`)).text();
-    const windows = [...text.matchAll(/^pallium_ingester_windows\{.*\} (\d+)/gm)];
-    return windows.length > 0 && windows.every(([, count]) => count === '0');
-  });
 }
 
 /** CPU time in ms of all threads, by process, name and id. */

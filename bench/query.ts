@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Pallium, tempFolder } from '../test/harness/pallium.ts';
-import { until } from '../test/harness/wait.ts';
+import { emptyHead } from './empty-head.ts';
 import { benchOptions, list } from './options.ts';
 import { CONTENDERS, type Contender, startContender } from './servers.ts';
 import { replay, workloadSet } from './sets.ts';
@@ -44,11 +44,7 @@ if (own !== undefined && options.only !== 'head') {
     // what it flushed leaves the head at once here; with that setting no list of rows is kept, so another one is measured
     const flags = ['-ingester.keep-flushed=1s', '-ingester.flush-check-interval=500ms'];
     await using emptied = await Pallium.start({ dataDir, flags });
-    await until('an empty head', async () => {
-      const text = await (await fetch(`${emptied.url}/metrics`)).text();
-      const windows = [...text.matchAll(/^pallium_ingester_windows\{.*\} (\d+)/gm)];
-      return windows.length > 0 && windows.every(([, count]) => count === '0');
-    });
+    await emptyHead(emptied);
     await emptied.stop();
   }
   const again = resources.use(await Pallium.start({ dataDir }));
