@@ -33,6 +33,10 @@ export const ALL_IN_ONE: NodePlan = {
     const edges = new Edge({ clock, rawBytesMax: 1 << 20, seriesSecret: SECRET, targets });
     const distributor = new DistributorService({ edges, limits: () => LIMITS, registry: new Registry(), clock });
     const queries = makeQuerier(place, new ShardsClient(shards), broken);
-    return { front: frontOf(place, distributor, queries), notReady: () => ingester.notReady() };
+    return {
+      front: frontOf(place, distributor, queries),
+      notReady: () => ingester.notReady(),
+      stop: (signal) => ingester.stop({ signal, progress: () => {} }),
+    };
   },
 };

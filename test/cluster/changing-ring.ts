@@ -6,6 +6,7 @@ import { RingLife } from '../../src/ingester/ring-life.ts';
 import { ShardsClient } from '../../src/ingester/shard/shard-client.ts';
 import { silentLogger } from '../../src/kit/observe/log.ts';
 import { Registry } from '../../src/kit/observe/metrics.ts';
+import { aborted } from '../../src/lib/aborted.ts';
 import { getOrMake } from '../../src/lib/map.ts';
 import type { RandomBytes } from '../../src/lib/random.ts';
 import { ReplicatedIngesters } from '../../src/querier/replicated-ingesters.ts';
@@ -148,6 +149,11 @@ function startIngester(
     ring,
     known: () => ring.current(),
     notReady: () => ingester.notReady() ?? (ring.standing === undefined ? 'it knows no ring' : undefined),
+    async stop(signal) {
+      await Promise.race([life.stop(), aborted(signal)]);
+      await ingester.stop({ signal, progress: () => {} });
+      await ring.stop();
+    },
   };
 }
 

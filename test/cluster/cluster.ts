@@ -22,8 +22,8 @@ export interface Parts {
   readonly ring?: RingMember;
   /** The ring as it knows it. */
   readonly known?: () => RingView | undefined;
-  /** Ends it as SIGTERM does, where it holds samples on a ring that does not change. */
-  stop?(): Promise<void>;
+  /** Ends it as SIGTERM does, where it holds samples. After the signal only what cannot be left undone. */
+  stop?(signal: AbortSignal): Promise<void>;
   /** Why it takes no part yet; undefined: it does. */
   notReady(): string | undefined;
 }
@@ -70,6 +70,9 @@ export class Node {
   process: SimProcess | undefined;
   parts: Parts | undefined;
   lives = 0;
+  /** The process that was told to stop, and whether another one is to be started once it has. */
+  stopping: SimProcess | undefined;
+  startsAgain = false;
   /** Whether its process is to run when nothing is wrong. */
   isWanted: boolean;
 
@@ -91,6 +94,10 @@ export class Node {
 
 /** Longest time after its start for which everything in a process takes long, ms. */
 const SLOW_START_MS = 90_000;
+
+/** Time that a process gets to stop, from which on it leaves undone what it can, and after which it is killed, ms. */
+const STOP_MS = 60_000;
+const STOP_MS_MAX = 90_000;
 
 /** How long whoever looks after a machine's process takes to start it again when it ended by itself, ms. */
 const SUPERVISOR_MS = 10_000;
@@ -118,6 +125,7 @@ export class Cluster implements Doors {
   }
 
   start(node: Node): void {
+    node.startsAgain = true;
     if (node.isUp || !node.isWanted) return;
     const process = new SimProcess(this.world, node.machine, `${node.name}.${++node.lives}`);
     node.process = process;
@@ -154,10 +162,41 @@ export class Cluster implements Doors {
 
   /** Ends the process, as SIGKILL does. */
   kill(node: Node): void {
+    this.#end(node, 'is killed');
+  }
+
+  #end(node: Node, how: string): void {
     if (!node.isUp) return;
-    this.world.trace(`${node.process!.name} is killed`);
+    this.world.trace(`${node.process!.name} ${how}`);
     node.process!.kill();
     node.parts = undefined;
+  }
+
+  /** Ends the process as SIGTERM does: it has a time in which to end. Who holds nothing, or has not begun, is gone at once. */
+  stop(node: Node): void {
+    const { process, parts } = node;
+    if (process === undefined || !process.isAlive || node.stopping === process) return;
+    if (parts?.stop === undefined) {
+      this.kill(node);
+      return;
+    }
+    this.world.trace(`${process.name} stops`);
+    node.stopping = process;
+    node.startsAgain = false;
+    const hurry = new AbortController();
+    const gone = (how: string) => {
+      if (node.process !== process || !process.isAlive) return;
+      this.#end(node, how);
+      if (node.startsAgain) this.start(node);
+    };
+    process.after(1, () => {
+      parts.stop!(hurry.signal).then(
+        () => this.world.after(0, () => gone('has stopped')),
+        (error: Error) => this.world.after(0, () => gone(`stops with: ${error.message}`)),
+      );
+    });
+    process.after(STOP_MS, () => hurry.abort(new Error('the time to stop is over')));
+    this.world.after(STOP_MS_MAX, () => gone('is killed as it stops'));
   }
 
   /** Ends the machine: what was not synced is lost, or not. */

@@ -17,14 +17,25 @@ interface Trouble {
 }
 
 const SECOND = 1_000;
+/** Kills that are restarts of all in turn, and that tell a process to stop. */
+const ROLLING_SHARE = 0.2;
+const STOP_SHARE = 0.3;
+/** How often a restart of all in turn looks whether the last one is ready, and how long it waits for it at most. */
+const ROLL_LOOK_MS = 5_000;
+const ROLL_MS_MAX = 5 * MINUTE;
 
 const TROUBLES: readonly Trouble[] = [
   {
     name: 'kill',
     weight: 6,
     begin(cluster, node) {
-      cluster.kill(node);
-      return { end: () => cluster.start(node), maxMs: 10 * MINUTE, what: node.name };
+      // or it is told to stop, alone or in turn with all others
+      const kind = cluster.world.random(`stop ${cluster.world.atMs}`)();
+      if (kind < ROLLING_SHARE) return rollingRestart(cluster);
+      const isTold = kind < ROLLING_SHARE + STOP_SHARE;
+      if (isTold) cluster.stop(node);
+      else cluster.kill(node);
+      return { end: () => cluster.start(node), maxMs: 10 * MINUTE, what: isTold ? `${node.name} softly` : node.name };
     },
   },
   {
@@ -164,6 +175,27 @@ const TROUBLES: readonly Trouble[] = [
     },
   },
 ];
+
+/** All are told to stop and started again, one after another, each when the last is ready or has had its time. */
+function rollingRestart(cluster: Cluster): ReturnType<Trouble['begin']> {
+  const { world } = cluster;
+  const nodes = cluster.nodes.filter(({ isUp }) => isUp);
+  let isOver = false;
+  const next = (i: number, waitedMs: number) => {
+    const last = nodes[i - 1];
+    const isReady =
+      last === undefined ||
+      (last.stopping !== last.process && last.parts !== undefined && last.parts.notReady() === undefined);
+    if (isOver || i === nodes.length) return;
+    if (!isReady && waitedMs < ROLL_MS_MAX)
+      return void world.after(ROLL_LOOK_MS, () => next(i, waitedMs + ROLL_LOOK_MS));
+    cluster.stop(nodes[i]!);
+    cluster.start(nodes[i]!);
+    world.after(ROLL_LOOK_MS, () => next(i + 1, 0));
+  };
+  next(0, 0);
+  return { end: () => (isOver = true), maxMs: nodes.length * ROLL_MS_MAX, what: 'all in turn' };
+}
 
 /** Trouble of a run: chosen by its seed, several at a time at most. */
 export class FaultsPlan {

@@ -65,6 +65,9 @@ function common({ process: { clock } }: Place) {
   return { clock, registry: new Registry(), log: silentLogger };
 }
 
+/** Runs whose holders flush all that they have when they are stopped. */
+const FLUSH_ALL_SHARE = 0.3;
+
 /** One of so many seeds runs with heads whose memory threads can share. */
 const SHARED_SEEDS = 16;
 
@@ -146,9 +149,10 @@ export function makeIngester(
     deleteRequestCancelPeriodMs: DELETE_CANCEL_MS,
     walAgeMaxMs: INGESTER.walAgeMaxMs,
   });
+  const flushesAll = place.process.world.random('flush on shutdown')() < FLUSH_ALL_SHARE;
   return new IngesterService({
     ...common(place),
-    config: INGESTER,
+    config: flushesAll ? { ...INGESTER, flushOnShutdown: 'all' } : INGESTER,
     shards: () => channels,
     flusher: broken === 'each holder owes' && !isFirst(place) ? writesNothing(flusher, channels) : flusher,
     flushLosses,

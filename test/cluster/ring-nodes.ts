@@ -83,7 +83,7 @@ function startIngester(site: Site, ring: RingSource, { headBytesMax, inlineBytes
   network.listen(process, memberRole(member, reader));
   return {
     notReady: () => ingester.notReady(),
-    stop: () => ingester.stop({ signal: new AbortController().signal, progress: () => {} }),
+    stop: (signal: AbortSignal) => ingester.stop({ signal, progress: () => {} }),
   };
 }
 

@@ -130,6 +130,7 @@ async function daysPass(world: World, cluster: Cluster, load: Load, random: Rand
   const kind = random();
   world.trace(`TROUBLE days without ${node.name}`);
   if (kind < 0.3) node.process?.pause();
+  else if (kind < 0.45) cluster.stop(node);
   else if (kind < 0.6) cluster.kill(node);
   else cluster.crash(node);
   await world.run(10 * MINUTE * random());

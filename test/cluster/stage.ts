@@ -92,11 +92,10 @@ export class Stage {
 
   /** Stops a holder of samples as SIGTERM does, and starts it again. */
   async stopAndStart(name: string): Promise<void> {
-    const { parts, process } = this.node(name);
-    let isStopped = false;
-    process!.after(1, () => void parts!.stop!().then(() => (isStopped = true)));
-    await this.until(() => isStopped, `${name} does not stop`);
-    this.restart(name);
+    const node = this.node(name);
+    this.cluster.stop(node);
+    await this.until(() => !node.isUp, `${name} does not stop`);
+    this.cluster.start(node);
     await this.until(() => this.cluster.isReady, `${name} does not start`);
   }
 
