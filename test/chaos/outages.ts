@@ -148,7 +148,7 @@ export class Outages {
 
   /**
    * Waits until the ring has replaced the member that lost its folder last: until then another failure is a second one. A zone that goes
-   * leaves one owner of three, and a key-value store that returns empty leaves the ring as it is until an operator says more.
+   * leaves one owner of three, and while the key-value store is away, be it for itself or with the store, nobody is replaced.
    */
   async #lostIsOut(): Promise<void> {
     const id = this.#lost?.id;
@@ -158,8 +158,8 @@ export class Outages {
 
   async #kvAway(forMs: number): Promise<void> {
     const { services, journal, hasKv } = this.#options;
-    await this.#lostIsOut();
     if (!hasKv) return this.#storeAway(forMs, true);
+    await this.#lostIsOut();
     const fault = journal.began(`the key-value store is away for ${forMs / 1000} s, and returns empty`, false);
     await services.takeKv();
     await sleep(forMs);
@@ -169,7 +169,8 @@ export class Outages {
 
   /** @param emptiesRing the ring lies in it, and is lost; samples are not */
   async #storeAway(forMs: number, emptiesRing = false): Promise<void> {
-    const { services, checker, journal } = this.#options;
+    const { services, checker, journal, hasKv } = this.#options;
+    if (!hasKv) await this.#lostIsOut();
     const without = emptiesRing ? ', and returns without the ring' : '';
     const fault = journal.beganStoreOutage(`the store is away for ${forMs / 1000} s${without}`);
     checker.isStoreAway = true;
