@@ -90,6 +90,10 @@ export class Node {
   get isUp(): boolean {
     return this.process?.isAlive === true;
   }
+
+  get isReady(): boolean {
+    return this.parts !== undefined && this.parts.notReady() === undefined;
+  }
 }
 
 /** Longest time after its start for which everything in a process takes long, ms. */
@@ -206,9 +210,7 @@ export class Cluster implements Doors {
   }
 
   get isReady(): boolean {
-    return this.nodes.every(
-      ({ isWanted, parts }) => !isWanted || (parts !== undefined && parts.notReady() === undefined),
-    );
+    return this.nodes.every(({ isWanted, isReady }) => !isWanted || isReady);
   }
 
   get hasRing(): boolean {

@@ -183,9 +183,7 @@ function rollingRestart(cluster: Cluster): ReturnType<Trouble['begin']> {
   let isOver = false;
   const next = (i: number, waitedMs: number) => {
     const last = nodes[i - 1];
-    const isReady =
-      last === undefined ||
-      (last.stopping !== last.process && last.parts !== undefined && last.parts.notReady() === undefined);
+    const isReady = last === undefined || (last.stopping !== last.process && last.isReady);
     if (isOver || i === nodes.length) return;
     if (!isReady && waitedMs < ROLL_MS_MAX)
       return void world.after(ROLL_LOOK_MS, () => next(i, waitedMs + ROLL_LOOK_MS));
