@@ -3,6 +3,7 @@ import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { PlanData } from '../model/regex/plan.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
 import type { SeriesTally } from '../model/series-tally.ts';
+import type { AskedMember } from '../storage/asked-members.ts';
 
 /** The holders of recent data, as a querier asks them: one process' shards, or other processes. */
 export interface IngesterClient {
@@ -57,6 +58,8 @@ export interface HeadSelect {
   readonly packed?: boolean;
   /** Holders that are away may be left out: `HeadSlice.missing` tells of them. */
   readonly allowPartial?: boolean;
+  /** `HeadSlice.members` tells who was asked. */
+  readonly tellsMembers?: boolean;
   /** Absent: the series of all shards. */
   readonly shard?: SeriesShard | undefined;
 }
@@ -102,6 +105,8 @@ export interface HeadSlice {
   readonly warnings: readonly string[];
   /** Whatever could not be had of those who are away. */
   readonly missing?: readonly string[];
+  /** The holders that were asked, where they are several processes and who asks wants to know; in one slice of the answer. */
+  readonly members?: readonly AskedMember[];
   /** The bytes are lent: to be called when they will not be looked at again. Absent: they are the asker's. */
   readonly giveBack?: () => void;
 }

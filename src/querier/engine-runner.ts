@@ -19,8 +19,10 @@ import type { Engine, PartialAnswer, QueryPlan } from '../promql/engine.ts';
 import { ParseError } from '../promql/parser/parser.ts';
 import type { QueryResult as EngineResult, QueryValue as EngineValue } from '../promql/result.ts';
 import type { QueryStats } from '../promql/stats.ts';
+import { AskedMembers } from '../storage/asked-members.ts';
 import { MissingParts } from '../storage/missing.ts';
 import type { Queryable, QueryContext } from '../storage/queryable.ts';
+import { explainReads } from './explain-reads.ts';
 import { RangedQueryable } from './ranged-queryable.ts';
 import type { QueryTurns } from './turns.ts';
 
@@ -91,7 +93,7 @@ export class EngineRunner implements QueryRunner {
         { ...optionsOf(request), ...times, shard },
         own,
       );
-      return partialOf(answer, shard, statistics);
+      return partialOf(answer, shard, statistics, own);
     });
   }
 
@@ -134,8 +136,9 @@ export class EngineRunner implements QueryRunner {
     });
     const { turn, end } = this.#options.turns.begin({ heldBytes: () => budget.memoryBytes, signal });
     const missing = request.allowPartial === true ? new MissingParts() : undefined;
+    const members = request.explain === true ? new AskedMembers() : undefined;
     try {
-      return await query({ budget, signal, turn, missing }, (stats) => {
+      return await query({ budget, signal, turn, missing, members }, (stats) => {
         const { fetchedRows, fetchedObjects, cachedBlocks, readSlots, readGroups } = budget;
         const read = { fetchedRows, fetchedObjects, cachedBlocks, readSlots, readGroups };
         const own = {
@@ -171,8 +174,8 @@ function rangeOf({ startMs, endMs, stepMs, whole }: RangeRequest) {
 function resultOf(
   { warnings, infos, stats, explain, notes }: EngineResult,
   value: QueryValue,
-  statistics: (stats: QueryStats) => QueryStatistics,
-  { missing }: QueryContext,
+  statisticsOf: (stats: QueryStats) => QueryStatistics,
+  { missing, members }: QueryContext,
 ): QueryResult {
   const parts = missing?.list ?? [];
   const told = {
@@ -181,18 +184,21 @@ function resultOf(
     ...(notes === undefined ? {} : { notes }),
     ...(parts.length === 0 ? {} : { missing: parts }),
   };
-  return { value, ...told, statistics: statistics(stats), explanation: explain };
+  const statistics = statisticsOf(stats);
+  return { value, ...told, statistics, explanation: explain && explainReads(explain, statistics, members) };
 }
 
 function partialOf(
   answer: PartialAnswer,
   shard: PartialRequest['shard'],
   statisticsOf: (stats: QueryStats) => QueryStatistics,
+  { members }: QueryContext,
 ): PartialResult {
   const statistics = statisticsOf(answer.stats);
   if ('reason' in answer) return { type: 'whole', reason: answer.reason, statistics };
-  const { op, steps, columns, warnings, infos, notes, explain: explanation } = answer;
+  const { op, steps, columns, warnings, infos, notes, explain } = answer;
   const told = { warnings, infos, ...(notes === undefined ? {} : { notes }) };
+  const explanation = explain && explainReads(explain, statistics, members);
   return { type: 'partial', op, shard, steps, ...columns, ...told, statistics, explanation };
 }
 

@@ -3,8 +3,9 @@ import { ChunkDecoder, type HeadChunk } from '../chunk/head-chunk.ts';
 import { HeadSeriesDecoder } from '../chunk/head-series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { type ChunksOfSeries, SeriesRows } from '../chunk/series-rows.ts';
-import type { HeadSlice, IngesterClient } from '../contract/ingester.ts';
+import type { HeadSelect, HeadSlice, IngesterClient } from '../contract/ingester.ts';
 import type { Labels } from '../model/labels.ts';
+import { THIS_PROCESS } from '../storage/asked-members.ts';
 import type { SampleColumns } from '../storage/columns.ts';
 import { type MissingPart, missingText } from '../storage/missing.ts';
 import type { LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
@@ -30,8 +31,10 @@ export class HeadSource implements SampleSource {
     if (selectWhole !== undefined) this.whole = (...asked) => this.#whole(selectWhole, ...asked);
     const tally = client.tally?.bind(client);
     if (tally !== undefined) {
-      this.tally = (tenant, { matchers, startMs, endMs, by }, { signal }) =>
-        tally({ tenant, matchers: matchers.map(headMatcher), startMs, endMs, by }, signal);
+      this.tally = (tenant, { matchers, startMs, endMs, by }, context) => {
+        this.#tellOwn(context);
+        return tally({ tenant, matchers: matchers.map(headMatcher), startMs, endMs, by }, context.signal);
+      };
     }
     this.#decoders = {
       series: new HeadSeriesDecoder(kernel),
@@ -40,14 +43,20 @@ export class HeadSource implements SampleSource {
     };
   }
 
+  /** Tells that this process was asked, where it is the one that holds recent samples: who holds them elsewhere comes with the answer. */
+  #tellOwn({ members }: QueryContext): void {
+    if (this.#client.replicated !== true) members?.add([{ id: THIS_PROCESS, answered: true }]);
+  }
+
   async select(tenant: string, request: SelectRequest, context: QueryContext): Promise<SourceSeries> {
     const { startMs, endMs, labelsOnly = false, shard } = request;
     const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, labelsOnly, context);
     const warnings = new Set<string>();
     const matchers = request.matchers.map(headMatcher);
+    this.#tellOwn(context);
     try {
       for await (const slice of this.#client.select(
-        { tenant, matchers, startMs, endMs, labelsOnly, packed: true, shard, ...partialOf(context) },
+        { tenant, matchers, startMs, endMs, labelsOnly, packed: true, shard, ...wantedOf(context) },
         context.signal,
       )) {
         found.own(slice);
@@ -58,6 +67,7 @@ export class HeadSource implements SampleSource {
           context.missing?.add(part);
           warnings.add(missingText(part));
         }
+        if (slice.members !== undefined) context.members?.add(slice.members);
         found.take(slice, slice.alone);
       }
     } catch (error) {
@@ -81,6 +91,7 @@ export class HeadSource implements SampleSource {
     const { startMs, endMs, shard } = request;
     const matchers = request.matchers.map(headMatcher);
     const seen = new SeenSeries(context.budget);
+    this.#tellOwn(context);
     let waiting: HeadSlice[] = [];
     let isWhole = true;
     try {
@@ -114,6 +125,7 @@ export class HeadSource implements SampleSource {
     const { startMs, endMs, shard } = request;
     const matchers = request.matchers.map(headMatcher);
     const asked = { tenant, matchers, startMs, endMs, labelsOnly: false, packed: true, shard };
+    this.#tellOwn(context);
     const slices = await selectWhole(asked, context.signal);
     if (slices === undefined) return undefined;
     const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, false, context);
@@ -181,8 +193,9 @@ export function headSource(client: IngesterClient, kernel: Kernel): SampleSource
   };
 }
 
-function partialOf({ missing }: QueryContext): { readonly allowPartial?: true } {
-  return missing === undefined ? {} : { allowPartial: true };
+/** Wishes of a query that only ingesters of a ring look at. */
+function wantedOf({ missing, members }: QueryContext): Pick<HeadSelect, 'allowPartial' | 'tellsMembers'> {
+  return { ...(missing && { allowPartial: true }), ...(members && { tellsMembers: true }) };
 }
 
 function answerOf(values: readonly string[], { budget }: QueryContext) {

@@ -4,6 +4,7 @@ import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import type { ReadAsk } from '../ring/asks.ts';
 import type { GivenUp } from '../ring/version.ts';
+import type { AskedMember } from '../storage/asked-members.ts';
 
 /** Members that an error names one by one. */
 const NAMED_MAX = 7;
@@ -126,6 +127,11 @@ export class ReadQuorums {
   get copies(): number {
     const answers = this.#quorums.reduce((sum, { counted, lost }) => sum + counted + lost, 0);
     return Math.max(1, answers / Math.max(1, this.#quorums.length));
+  }
+
+  /** The members that were asked. */
+  members(): AskedMember[] {
+    return [...this.#states].map(([id, state]) => ({ id, answered: state === 'counted' || state === 'lost' }));
   }
 
   /** The error of a read that can no longer have a quorum. */

@@ -22,6 +22,7 @@ import type { SeriesShard } from '../model/series-shard.ts';
 import { readAsks } from '../ring/asks.ts';
 import type { GivenUp } from '../ring/version.ts';
 import type { RingSource, RingView } from '../ring/view.ts';
+import type { AskedMember } from '../storage/asked-members.ts';
 import type { Hedges } from './hedges.ts';
 import { ReadQuorums } from './read-quorums.ts';
 import { exemplarsTogether, metadataTogether, statsTogether } from './replica-answers.ts';
@@ -120,7 +121,7 @@ export class ReplicatedIngesters implements IngesterClient {
     return this.#options.ring.current()?.wordMs ?? Number.NEGATIVE_INFINITY;
   }
 
-  async *select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice> {
+  async *select({ tellsMembers = false, ...request }: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice> {
     const of = {
       tenant: request.tenant,
       metrics: metricsOf([request.matchers]),
@@ -135,8 +136,9 @@ export class ReplicatedIngesters implements IngesterClient {
         yield { bytes: next.value, alone: false, warnings: [] };
         continue;
       }
-      const { warnings, missing } = next.value;
-      if (warnings.length + missing.length > 0) yield { bytes: new Uint8Array(0), alone: true, warnings, missing };
+      const { warnings, missing, members } = next.value;
+      const told = { bytes: new Uint8Array(0), alone: true, warnings, missing, ...(tellsMembers && { members }) };
+      if (tellsMembers || warnings.length + missing.length > 0) yield told;
       return;
     }
   }
@@ -323,7 +325,7 @@ export class ReplicatedIngesters implements IngesterClient {
     }
     const gone = givenUp.map(goneText).filter((text) => text !== undefined);
     const warnings = [...new Set([...quorums.warnings(), ...gone])];
-    return { warnings, missing: quorums.missing(), copies: quorums.copies };
+    return { warnings, missing: quorums.missing(), members: quorums.members(), copies: quorums.copies };
   }
 
   /** Waits until a version is known here that a member knows. */
@@ -377,6 +379,8 @@ interface ReadEnd {
   readonly warnings: readonly string[];
   /** Errors that the read would have ended with, were it not allowed to be incomplete. */
   readonly missing: readonly string[];
+  /** The members that were asked, under the view of the ring that counts. */
+  readonly members: readonly AskedMember[];
   /** Members that answered for a set of owners, on average. */
   readonly copies: number;
 }

@@ -2,6 +2,7 @@ import type { Labels } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
 import type { SeriesTally } from '../model/series-tally.ts';
+import type { AskedMembers } from './asked-members.ts';
 import type { SampleColumns } from './columns.ts';
 import type { MissingParts } from './missing.ts';
 import type { SeriesMemo } from './series-memo.ts';
@@ -76,6 +77,8 @@ export interface QueryContext {
   readonly budget: QueryBudget;
   /** Set where an answer may be incomplete: told what is missing. Absent: who is away makes an error. */
   readonly missing?: MissingParts | undefined;
+  /** Told who was asked for recent samples. Absent: nobody wants to know. */
+  readonly members?: AskedMembers | undefined;
   /** Asked now and then by what takes long: lets others run, and resolves when it may go on. Absent: only lets others run. */
   readonly turn?: () => Promise<void>;
 }

@@ -302,7 +302,10 @@ test('an explanation tells shards, the queue, and who worked at each', async () 
   assert.equal(lines[1], 'merge of 2 parts by time');
   const queued = lines.filter((line) => /^queue: \d+\.\d ms/.test(line)).length;
   const worked = lines.filter((line) => /^querier q: \d+\.\d ms, an answer of \d+ bytes$/.test(line)).length;
-  assert.deepEqual([queued, worked], [8, 8]);
+  const read = lines.filter((line) =>
+    /^read: 1 member, 1 answered: this process; store: slots [1-9], groups [1-9], rows \d+, .*; bytes \d+$/.test(line),
+  ).length;
+  assert.deepEqual([queued, worked, read], [8, 8, 8]);
   const whole = await explain('m', 0);
   assert.equal(whole.filter((line) => line.startsWith('shard')).length, 0);
   assert.match(whole.slice(0, 3).join('\n'), /^queue: .*\nquerier q: /);
