@@ -75,6 +75,36 @@ export async function successInTurns(
   return ended(out, notes);
 }
 
+/**
+ * Length of what `successInTurns` would answer, and the time that it takes to write it, others' turns left out. Nothing of it is kept.
+ *
+ * @throws responseTooLarge, as that does
+ */
+export async function measuredInTurns(
+  { limits, signal, sources, ended: atEnd }: Call,
+  notes: Notes,
+  write: (out: ApiJsonWriter) => Iterable<undefined>,
+): Promise<{ readonly bytes: number; readonly ms: number }> {
+  const { clock } = sources;
+  const pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal });
+  const budget = new LimitedBudget(limits, sources.memory);
+  atEnd.push(() => budget.close());
+  const out = begun(limits, budget);
+  let bytes = 0;
+  let ms = 0;
+  let fromMs = clock.monotonicMs();
+  for (const _ of write(out)) {
+    if (out.length >= PART_BYTES) bytes += out.take().length;
+    if (!pacer.due) continue;
+    ms += clock.monotonicMs() - fromMs;
+    await pacer.pause();
+    fromMs = clock.monotonicMs();
+  }
+  end(out, notes);
+  bytes += out.take().length;
+  return { bytes, ms: ms + clock.monotonicMs() - fromMs };
+}
+
 /** The rest of an answer, part by part. */
 async function* restOf(
   out: ApiJsonWriter,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
+import type { QueryExplanation } from '../contract/query.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { processErrors } from '../model/errors-process.ts';
 import type { TestSeries } from '../storage/test-list.ts';
@@ -240,8 +241,8 @@ test('what is further back than a tenant may see is an empty answer, and what is
     resultType: 'scalar',
     result: [T - 45, '1'],
   });
-  const { what } = (await shown(`/api/v1/query_explain?query=1&time=${T - 46}`, near)) as { what: string };
-  assert.match(what, /max_query_lookback/);
+  const { children } = (await shown(`/api/v1/query_explain?query=1&time=${T - 46}`, near)) as QueryExplanation;
+  assert.match(children[0]!.what, /max_query_lookback/);
   // only what may be seen is counted
   const both = limited({ maxQueryLookbackMs: 45_000, maxQueryLengthMs: 50_000 });
   const { resultType } = (await shown(`/api/v1/query_range?query=1&start=0&end=${T}&step=7d`, both)) as typeof nothing;
@@ -300,10 +301,10 @@ test('what is further back than a tenant may see is an empty answer, and what is
 test('an explanation tells what limits left out, and statistics what was read of the store', async () => {
   const limits = () => ({ ...DEFAULT_LIMITS, maxQueryLookbackMs: 45_000 });
   const explained = `/api/v1/query_range_explain?query=up&start=${T - 100}&end=${T}&step=30`;
-  const { what, children } = (await shown(explained, { limits })) as { what: string; children: unknown[] };
-  assert.equal(what, `limits: steps from ${new Date((T - 40) * 1000).toISOString()} on (max_query_lookback)`);
-  assert.equal(children.length, 1);
-  assert.doesNotMatch(((await shown(explained)) as { what: string }).what, /limits/);
+  const [cut] = ((await shown(explained, { limits })) as QueryExplanation).children;
+  assert.equal(cut!.what, `limits: steps from ${new Date((T - 40) * 1000).toISOString()} on (max_query_lookback)`);
+  assert.equal(cut!.children.length, 1);
+  assert.doesNotMatch(((await shown(explained)) as QueryExplanation).children[0]!.what, /limits/);
 
   const read = { fetchedRows: 1, fetchedObjects: 2, fetchedBytes: 3, cachedBlocks: 4, readSlots: 5, readGroups: 6 };
   const { queries } = testSources(DATA);
@@ -363,13 +364,27 @@ test('statistics come on demand', async () => {
 });
 
 test('a plan can be explained', async () => {
-  const tree = (await shown(`/api/v1/query_explain?query=sum(up)&time=${T}`)) as {
-    what: string;
-    children: { series: number }[];
-  };
-  assert.match(tree.what, /sum/);
-  assert.equal(tree.children[0]!.series, 2);
+  const { children } = (await shown(`/api/v1/query_explain?query=sum(up)&time=${T}`)) as QueryExplanation;
+  assert.match(children[0]!.what, /sum/);
+  assert.equal(children[0]!.children[0]!.series, 2);
   assert.ok(await shown(`/api/v1/query_range_explain?query=up&start=${T - 60}&end=${T}&step=15`));
+});
+
+test('an explanation tells how long the answer takes to write, and how many bytes it has', async () => {
+  const params = `query=up&start=${T - 60}&end=${T}&step=15`;
+  for (const more of ['', '&limit=1']) {
+    const { text } = await ask(testSources(DATA), `/api/v1/query_range?${params}${more}`);
+    const { what, ms, series, children } = (await shown(
+      `/api/v1/query_range_explain?${params}${more}`,
+    )) as QueryExplanation;
+    assert.match(what, new RegExp(`^encode: \\d+\\.\\d ms, an answer of ${text.length} bytes$`));
+    assert.ok(ms >= children[0]!.ms && children.length === 1 && series === children[0]!.series);
+  }
+  const limits = () => ({ ...DEFAULT_LIMITS, maxQueryResponseSize: 1000 });
+  const { what } = (await shown(`/api/v1/query_range_explain?query=1&start=0&end=1000&step=1`, {
+    limits,
+  })) as QueryExplanation;
+  assert.match(what, /^encode: the answer has at least \d+ bytes, more than 1000 \(max_query_response_size\)$/);
 });
 
 test('what else Grafana and clients ask is well-formed', async () => {

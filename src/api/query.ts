@@ -1,5 +1,12 @@
 import type { ApiResponse } from '../contract/api.ts';
-import type { QueryResult, QueryRunContext, QueryRunner, QueryStatistics, QueryValue } from '../contract/query.ts';
+import type {
+  QueryExplanation,
+  QueryResult,
+  QueryRunContext,
+  QueryRunner,
+  QueryStatistics,
+  QueryValue,
+} from '../contract/query.ts';
 import { checkLength, oldestOf } from '../limits/allowed-past.ts';
 import { AppError } from '../model/errors.ts';
 import { quoteGoCut } from '../model/labels.ts';
@@ -7,7 +14,7 @@ import { formatF } from '../promql/format.ts';
 import { NO_STATISTICS } from '../promql/no-statistics.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
 import { formatTimestamp } from '../wire/timestamp-text.ts';
-import { type Streamable, success, successInTurns, TRUNCATED } from './answer.ts';
+import { measuredInTurns, type Streamable, success, successInTurns, TRUNCATED } from './answer.ts';
 import type { Call } from './call.ts';
 import { mayBePartial } from './context.ts';
 import { ApiError } from './error.ts';
@@ -151,11 +158,36 @@ async function evaluated(
   }
 }
 
-function explained(call: Call, { result }: Ran): ApiResponse {
-  return success(call.limits, result, (out) => out.json(result.explanation));
+async function explained(call: Call, ran: Ran): Promise<ApiResponse> {
+  const { result } = ran;
+  const { explanation: inner } = result;
+  const explanation = inner && (await explainEncoding(call, ran, inner));
+  return success(call.limits, result, (out) => out.json(explanation));
 }
 
-async function answer(call: Call, { result, limit }: Ran): Promise<ApiResponse> {
+/** The last stage around all others: the answer is written as it would be without an explanation, and nobody gets it. */
+async function explainEncoding(call: Call, ran: Ran, inner: QueryExplanation): Promise<QueryExplanation> {
+  const { notes, write } = writtenAnswer(call, ran);
+  const around = (what: string, ms: number) => ({ ...inner, what, points: 0, ms: inner.ms + ms, children: [inner] });
+  try {
+    const { bytes, ms } = await measuredInTurns(call, notes, write);
+    return around(`encode: ${ms.toFixed(1)} ms, an answer of ${bytes} bytes`, ms);
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.facts.id === 'response-too-large') {
+      return around(`encode: ${thrown.message}`, 0);
+    }
+    throw thrown;
+  }
+}
+
+async function answer(call: Call, ran: Ran): Promise<ApiResponse> {
+  const { notes, value, write } = writtenAnswer(call, ran);
+  const response = await successInTurns(call, notes, write, () => sizeOf(value));
+  return { ...response, headers: { ...response.headers, 'Server-Timing': serverTiming(ran.result.statistics) } };
+}
+
+/** An answer, and how it is written. */
+function writtenAnswer(call: Call, { result, limit }: Ran) {
   const stats = call.params.get('stats');
   const warnings = [...result.warnings];
   const value = truncated(result.value, limit);
@@ -166,24 +198,19 @@ async function answer(call: Call, { result, limit }: Ran): Promise<ApiResponse> 
     );
   }
   const { infos, missing } = result;
-  const response = await successInTurns(
-    call,
-    { warnings, infos, missing },
-    function* (out) {
-      out.raw(`{"resultType":"${value.type}","result":`);
-      yield* writeValue(out, value);
-      if (stats !== '') {
-        out.raw(',"stats":');
-        out.json({
-          ...statsJson(result.statistics),
-          ...(stats === 'all' ? { ...storeStats(result.statistics), ...frontendStats(result.statistics) } : {}),
-        });
-      }
-      out.raw('}');
-    },
-    () => sizeOf(value),
-  );
-  return { ...response, headers: { ...response.headers, 'Server-Timing': serverTiming(result.statistics) } };
+  const write = function* (out: ApiJsonWriter): Generator<undefined> {
+    out.raw(`{"resultType":"${value.type}","result":`);
+    yield* writeValue(out, value);
+    if (stats !== '') {
+      out.raw(',"stats":');
+      out.json({
+        ...statsJson(result.statistics),
+        ...(stats === 'all' ? { ...storeStats(result.statistics), ...frontendStats(result.statistics) } : {}),
+      });
+    }
+    out.raw('}');
+  };
+  return { notes: { warnings, infos, missing }, value, write };
 }
 
 /** The same value where nothing is cut off. */

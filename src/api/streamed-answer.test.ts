@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { QueryExplanation } from '../contract/query.ts';
 import { systemClock } from '../lib/clock.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { SharedMemory } from '../limits/query-budget.ts';
@@ -21,10 +22,10 @@ const PARAMS = [
   ['step', '1'],
 ] as const;
 
-async function asked(takesParts: boolean, limit = DEFAULT_LIMITS.maxQueryResponseSize) {
+async function asked(takesParts: boolean, limit = DEFAULT_LIMITS.maxQueryResponseSize, path = '/api/v1/query_range') {
   const memory = new Held();
   const sources = testSources(LIST, { limits: () => ({ ...DEFAULT_LIMITS, maxQueryResponseSize: limit }), memory });
-  const request = { tenant: 't', method: 'GET', path: '/api/v1/query_range', params: PARAMS, takesParts };
+  const request = { tenant: 't', method: 'GET', path, params: PARAMS, takesParts };
   const response = await new PromApi(sources).handle(request, new AbortController().signal);
   return { ...response, memory };
 }
@@ -88,6 +89,7 @@ test('the time-out of a look-up cuts nothing off that a slow reader has begun to
 /** Counts what is held. */
 class Held extends SharedMemory {
   bytes = 0;
+  bytesMost = 0;
 
   constructor() {
     super(2 ** 30);
@@ -96,6 +98,7 @@ class Held extends SharedMemory {
   override change(beforeBytes: number, afterBytes: number): void {
     super.change(beforeBytes, afterBytes);
     this.bytes += afterBytes - beforeBytes;
+    this.bytesMost = Math.max(this.bytesMost, this.bytes);
   }
 }
 
@@ -115,6 +118,15 @@ test('a long answer is sent while it is written, byte for byte as it is whole, i
   }
   assert.ok(body.length < 5e6 && longest < 1e6 && all.length > 5);
   assert.equal(Buffer.compare(Buffer.concat(all), whole.body), 0);
+  assert.equal(memory.bytes, 0);
+});
+
+test('an explanation counts the bytes of a long answer without holding them', async () => {
+  const { body } = await asked(false);
+  const { body: explained, memory } = await asked(false, undefined, '/api/v1/query_range_explain');
+  const { data } = JSON.parse(new TextDecoder().decode(explained)) as { readonly data: QueryExplanation };
+  assert.ok(data.what.endsWith(` an answer of ${body.length} bytes`), data.what);
+  assert.ok(memory.bytesMost < 2e6, `${memory.bytesMost}`);
   assert.equal(memory.bytes, 0);
 });
 
