@@ -90,6 +90,13 @@ export function slotsOfMetric(placement: Placement, metric: string, shard?: Seri
   return slots;
 }
 
+/** Slots that a metric has for itself: shards, up to as many, look at other ones each (`shardTouches`). 1: it shares one with others. */
+export function ownSlots({ splits }: Placement, metric: string): number {
+  const parts = splits.get(metric) ?? 1;
+  // placements of other versions may have other numbers of parts, which all shards look at
+  return (parts & (parts - 1)) === 0 ? parts : 1;
+}
+
 /** Every slot there is: of a shard where one is given. */
 export function allSlots(placement: Placement, shard?: SeriesShard): Slot[] {
   const slots = Array.from({ length: placement.buckets }, (_, bucket) => bucketSlot(placement.buckets, bucket));

@@ -23,7 +23,7 @@ import { type FoundGroup, IndexReader, NoGroups } from './index-reader.ts';
 import { KeptLabelBlocks } from './kept-label-blocks.ts';
 import type { RowCache } from './kept-rows.ts';
 import { OpenGroups } from './open-groups.ts';
-import { allSlots, slotsOfMetric } from './placement.ts';
+import { allSlots, ownSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
 import { SelectRows } from './select-rows.ts';
 import { type StoreSeries, StoreSeriesSet } from './series-set.ts';
@@ -349,6 +349,31 @@ export class ChunkStoreReader {
       see(isCut ? { ...size, spans: [] } : size);
       await pacer.step();
     });
+  }
+
+  /**
+   * Slots that each metric of a selection has for itself, the fewest that one has on a day of the range: up to so many shards no two of them
+   * read the same group. 1: a metric shares its slot, or nothing is known. Only placements are read, and used again for as long as lists
+   * of rows are.
+   */
+  async ownSlots(
+    tenant: string,
+    { matchers, startMs: fromMs, endMs }: Pick<StoreSelect, 'matchers' | 'startMs' | 'endMs'>,
+    context: QueryContext,
+  ): Promise<number> {
+    const { names = [] } = metricFilter(matchers);
+    const startMs = this.#visibleFrom(tenant, fromMs);
+    if (names.length === 0 || !(startMs <= endMs)) return 1;
+    let fewest = Number.POSITIVE_INFINITY;
+    const look = async (day: number): Promise<void> => {
+      for (const placement of await this.index.placements(tenant, day, context)) {
+        for (const name of names) fewest = Math.min(fewest, ownSlots(placement, name));
+      }
+    };
+    await this.#forDays(tenant, startMs, endMs, context, look);
+    // until a day's first flush its samples are in heads, spread as on the day before
+    if (fewest === Number.POSITIVE_INFINITY) await look(dayOf(startMs) - 1);
+    return fewest === Number.POSITIVE_INFINITY ? 1 : fewest;
   }
 
   /** Samples and bytes of metrics, by the groups of days that the range touches; conditions on other labels are not looked at. */

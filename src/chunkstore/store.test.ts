@@ -607,6 +607,50 @@ test("a shard reads its own parts of a split metric and not its neighbour's, and
   }
 });
 
+test('placements tell how many slots a metric has for itself on each day, and are read once', async () => {
+  const { writer, period, tables } = store();
+  const times = [START, START + DAY_MS, START + 3 * DAY_MS];
+  const at = (day: number) => ({ startMs: START + day * DAY_MS, endMs: START + day * DAY_MS + 1 });
+  const placed = (day: number, ...splits: [string, number][]) =>
+    writer.write(
+      groupsOf(
+        't',
+        ['wide', 'narrow'].map((__name__) => seriesOf({ __name__ }, [times[day]!], () => 1)),
+        { version: splits.length, buckets: 16, splits: new Map(splits) },
+      ),
+    );
+  await placed(0, ['wide', 256], ['odd', 48]);
+  await placed(1, ['wide', 16]);
+  await placed(2);
+  await placed(2, ['wide', 16]);
+  const counts = new CountingTableClient(tables.client);
+  const counted = new Schema([{ ...period, tables: { admin: tables.admin, limits: tables.limits, client: counts } }]);
+  const reader = new ChunkStoreReader(counted, kernel, new ManualClock(START));
+  const slots = (range: { startMs: number; endMs: number }, ...matchers: LabelMatcher[]) =>
+    reader.ownSlots('t', { matchers, ...range }, testContext());
+  assert.equal(await slots(at(0), name('wide'), LabelMatcher.of('job', '=', 'a')), 256);
+  assert.equal(await slots(at(1), name('wide')), 16);
+  assert.equal(await slots({ ...at(0), endMs: at(1).endMs }, name('wide')), 16);
+  const { queries } = counts.counts;
+  for (const matchers of [
+    [name('narrow')],
+    [name('none')],
+    [LabelMatcher.of('__name__', '=~', 'wide|narrow')],
+    [LabelMatcher.of('__name__', '=~', 'wide.*')],
+    [LabelMatcher.of('job', '=', 'a')],
+    // of a number of parts that shards do not go by
+    [name('odd')],
+  ])
+    assert.equal(await slots(at(0), ...matchers), 1);
+  assert.equal(counts.counts.queries, queries, 'lists are used again');
+  // it was with others before it was split
+  assert.equal(await slots(at(3), name('wide')), 1);
+  // a day without groups is as the one before, where there is one
+  assert.equal(await slots(at(2), name('wide')), 16);
+  assert.equal(await slots(at(6), name('wide')), 1);
+  assert.equal(await slots({ startMs: 1, endMs: 0 }, name('wide')), 1);
+});
+
 test('heads of groups tell the size of a selection, day by day, before anything is fetched', async () => {
   const { writer, reader, schema, clock } = store();
   const times = steps(START, START + 2 * DAY_MS, 60_000);

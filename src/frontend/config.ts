@@ -47,7 +47,7 @@ export const queryRangeConfig = section('query_range', 'Query front end', {
     default: '0',
     values: ['0', '2', '4', '8', '16', '32'],
     flag: 'frontend.query-vertical-shard-size',
-    help: 'Shards of the series in which aggregations are evaluated side by side, where several processes are there for it. 0: none.',
+    help: 'Shards of the series in which aggregations are evaluated side by side, where several processes are there for it: at most as many as each metric has slots of its own in the store (-ingester.split-metric-series). 0: none.',
   }),
 });
 

@@ -381,6 +381,82 @@ const FOUR_SHARDS: ShardOptions = {
   turns: { due: false, pause: async () => {} },
 };
 
+test('a part is asked for in as many shards as its metrics have slots, and whole where that is one', async () => {
+  const seen: string[] = [];
+  const ask = async (expr: string, slots: Record<string, number | Error>, explain = false) => {
+    const { querier, asked } = shardedQuerier(async () => ({
+      type: 'whole',
+      reason: 'rounding',
+      statistics: NO_STATISTICS,
+    }));
+    const counts = new Set<number>();
+    seen.length = 0;
+    const partial: QueryRunner['partial'] = (tenant, request, context) => {
+      counts.add(request.shard.count);
+      return querier.partial(tenant, request, context);
+    };
+    const explanation: QueryExplanation | undefined = explain
+      ? { what: 'plan', steps: 1, series: 1, points: 1, ms: 1, children: [] }
+      : undefined;
+    const range: QueryRunner['range'] = async (...how) => ({ ...(await querier.range(...how)), explanation });
+    const frontend = new Frontend({
+      ...frontendOptions(),
+      querier: { ...querier, partial, range },
+      shards: 8,
+      parallelMax: 32,
+      over: () => querier,
+      async ownSlots(tenant, { matchers, startMs, endMs }) {
+        seen.push(`${tenant} ${matchers[0]!.value} ${startMs} ${endMs}`);
+        const found = slots[matchers[0]!.value]!;
+        if (typeof found === 'number') return found;
+        throw found;
+      },
+      clock: new ManualClock(),
+    });
+    const result = await frontend.range('t', { ...WITHIN_DAY, expr, explain }, { signal: SIGNAL });
+    return { counts: [...counts], last: asked.at(-1), explanation: result.explanation };
+  };
+  for (const [slots, count] of [
+    [256, 8],
+    [8, 8],
+    [2, 2],
+  ] as const)
+    assert.deepEqual((await ask('sum(x)', { x: slots })).counts, [count]);
+  assert.deepEqual(seen, [`t x ${-300_000} ${DAY_MS / 2}`]);
+  const { counts, last } = await ask('sum(x)', { x: 1 });
+  assert.deepEqual([counts, last], [[], 'whole']);
+  // the fewest of all that are read, over all that they look back
+  assert.deepEqual((await ask('sum(rate(x[1h]) * on (a) y offset 1d)', { x: 16, y: 4 })).counts, [4]);
+  assert.deepEqual(
+    seen,
+    ['x', 'y'].map((name) => `t ${name} ${-DAY_MS - 300_000} ${DAY_MS / 2}`),
+  );
+  // where it is not known what is read, and where the store does not tell
+  assert.deepEqual((await ask('sum(x @ end())', { x: 16 })).counts, []);
+  const away = storeErrors.storeUnavailable({ backend: 's3', operation: 'get', reason: 'away', tries: 1 });
+  assert.deepEqual((await ask('sum(x)', { x: away })).counts, []);
+  await assert.rejects(ask('sum(x)', { x: new Error('a bug') }), /a bug/);
+  // within a larger expression each aggregation by itself, where any has slots of its own
+  assert.deepEqual((await ask('sum(x) / sum(y)', { x: 1, y: 1 })).counts, []);
+  assert.deepEqual((await ask('sum(x) / sum(y)', { x: 1, y: 16 })).counts, [8]);
+  // nothing is read for what has no shards
+  await ask('x', { x: 16 });
+  assert.deepEqual(seen, []);
+  const lines = async (slots: number) => {
+    const all: string[] = [];
+    const walk = ({ what, children }: QueryExplanation) => {
+      all.push(what);
+      children.forEach(walk);
+    };
+    walk((await ask('sum(x)', { x: slots }, true)).explanation!);
+    return all;
+  };
+  const upTo = 'shard: up to 8 shards of the series, where their answers can be merged';
+  assert.deepEqual(await lines(16), ['split: one part', upTo, 'plan']);
+  assert.deepEqual(await lines(1), ['split: one part', upTo, 'shard: left whole (shards would read the same)', 'plan']);
+  assert.deepEqual(await lines(2), ['split: one part', upTo, 'shard: 2 shards, as many as there are slots', 'plan']);
+});
+
 test('shards are asked for one by one, and the query as it is once one cannot be merged', async () => {
   const { querier, asked } = shardedQuerier(async (index, signal) =>
     index === 1 ? { type: 'whole', reason: 'rounding', statistics: NO_STATISTICS } : untilAborted(signal),

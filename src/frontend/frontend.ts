@@ -25,6 +25,7 @@ import { instantOverWindows, type WindowRunners } from './instant-windows.ts';
 import { cutWindows, mayHaveWindows } from './long-windows.ts';
 import { addedStatistics, joinSteps, resultOfSteps, stepsOf } from './merge-steps.ts';
 import { mayNeedMuch, type NeedLimits, needsMuch, refuseHopeless, type SizesOf } from './need.ts';
+import { type OwnSlots, shardsOf } from './own-slots.ts';
 import { partMissing } from './part-missing.ts';
 import { isReadTooMuch, NO_LIMITS, PartsBudget, type PartsMemory, PartsUse } from './parts-budget.ts';
 import { reachOf } from './reach.ts';
@@ -45,6 +46,8 @@ export interface FrontendOptions {
   readonly splitIntervalMs: number;
   /** Shards of the series in which aggregations are evaluated: a power of two; 0: none. */
   readonly shards: number;
+  /** Bounds shards, so that none reads what another one reads. Absent: all that are configured are asked for, whatever they read. */
+  readonly ownSlots?: OwnSlots | undefined;
   /** Absent: answers are not cached. Only what is split is. */
   readonly cache?: ResultsCache | undefined;
   readonly cacheLimits: CacheLimits;
@@ -337,17 +340,25 @@ export class Frontend implements QueryRunner {
     if (isCounted(request) || rules.delayedNameRemoval) return whole;
     const cut = cutOut(expr, request.expr);
     if (cut === undefined) return whole;
-    return (part, context) =>
-      rangeOverInner(tenant, part, cut, { sharded, whole, over, memory: memory(), turns }, context);
+    return async (part, context) => {
+      let most = 1;
+      for (const { expr: text, isSharded } of cut.inner) {
+        if (isSharded) most = Math.max(most, await this.#shardsOf(tenant, { ...part, expr: text }, context, turns));
+      }
+      // by itself each would read what the others have read
+      if (most === 1 && shards > 1) return whole(part, context);
+      return rangeOverInner(tenant, part, cut, { sharded, whole, over, memory: memory(), turns }, context);
+    };
   }
 
   /** Says whether a query, or each of its parts, is asked for in shards; nothing where it could not be. */
   #shardStages({ allowPartial }: RangeRequest, expr: Expr): string[] {
-    const { shards } = this.#options;
+    const { shards, ownSlots } = this.#options;
     if (shards === 0 || !isShardable(expr) || hasInnerAggregate(expr)) return [];
     if (allowPartial === true) return ['shard: left whole (its answer may be incomplete)'];
     if (this.#isSeriesLimited) return ['shard: left whole (max_fetched_series_per_query)'];
-    return [`shard: ${shards} shards of the series, where their answers can be merged`];
+    const most = ownSlots === undefined ? `${shards} shards` : `up to ${shards} shards`;
+    return [`shard: ${most} of the series, where their answers can be merged`];
   }
 
   /** One time for all that a query, or a part of it, is made of. */
@@ -371,9 +382,28 @@ export class Frontend implements QueryRunner {
   }
 
   #inShards(tenant: string, turns: Pacer): RunRange {
-    const { querier, shards: count, parallelMax, need } = this.#options;
-    const options = { count, parallelMax, limits: need?.limits ?? NO_LIMITS, turns };
-    return (request, context) => rangeInShards(querier, tenant, request, options, context);
+    const { querier, shards, parallelMax, need } = this.#options;
+    const options = { parallelMax, limits: need?.limits ?? NO_LIMITS, turns };
+    return async (request, context) => {
+      const count = await this.#shardsOf(tenant, request, context, turns);
+      const isWhole = count === 1 && shards > 1;
+      const result = isWhole
+        ? await querier.range(tenant, request, context)
+        : await rangeInShards(querier, tenant, request, { count, ...options }, context);
+      const { explanation } = result;
+      if (explanation === undefined || count === shards) return result;
+      const stage = isWhole ? 'left whole (shards would read the same)' : `${count} shards, as many as there are slots`;
+      return { ...result, explanation: explainStages([`shard: ${stage}`], explanation) };
+    };
+  }
+
+  /** Shards of an aggregation that is asked for by itself; 1: it is left whole, unless it is one that is configured. */
+  async #shardsOf(tenant: string, request: RangeRequest, { signal }: QueryRunContext, turns: Pacer): Promise<number> {
+    const { shards, ownSlots, lookbackMs } = this.#options;
+    if (ownSlots === undefined) return shards;
+    const expr = await this.#parse(request.expr, turns);
+    if (expr === undefined) throw new Error(`bug: shards of what cannot be read: ${request.expr}`);
+    return Math.min(shards, await shardsOf(expr, tenant, { lookbackMs, ...request }, ownSlots, signal));
   }
 
   async #parse(text: string, pacer: Pacer): Promise<Expr | undefined> {

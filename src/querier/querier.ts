@@ -248,6 +248,17 @@ export class Querier implements TenantHider {
         const own = past(selection);
         if (own !== undefined) await this.sizes(of, own, signal, see);
       },
+      /** As `ChunkStoreReader.ownSlots`, of the tenant that has the fewest. */
+      ownSlots: async (
+        of: string,
+        selection: Pick<StoreSelect, 'matchers' | 'startMs' | 'endMs'>,
+        signal: AbortSignal,
+      ) => {
+        const own = past(selection);
+        if (own === undefined) return 1;
+        const slots = tenantsOf(of).map((each) => this.#reader.ownSlots(each, own, unlimited(signal)));
+        return Math.min(...(await Promise.all(slots)));
+      },
       weights: (selection: Pick<StoreSelect, 'matchers' | 'startMs' | 'endMs'>, context: QueryContext) =>
         Promise.all(tenantsOf(tenant).map((of) => this.#reader.weights(of, selection, context))),
       limits: limitsOf,

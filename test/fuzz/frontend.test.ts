@@ -197,6 +197,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         },
         splitIntervalMs: INTERVAL_MS,
         shards: random() < 0.5 ? 4 : 0,
+        ownSlots: random() < 0.25 ? rig.ownSlots : undefined,
         over(queryable) {
           outcomes.inner++;
           return rig.over(queryable);

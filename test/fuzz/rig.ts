@@ -6,6 +6,7 @@ import { Schema, TABLE_MS_DEFAULT } from '../../src/chunkstore/schema.ts';
 import { ChunkStoreWriter } from '../../src/chunkstore/writer.ts';
 import type { QueryRunner } from '../../src/contract/query.ts';
 import type { SizesOf } from '../../src/frontend/need.ts';
+import type { OwnSlots } from '../../src/frontend/own-slots.ts';
 import { Flusher } from '../../src/ingester/flush/flush.ts';
 import { FLUSH_ALL } from '../../src/ingester/flush/flush-contract.ts';
 import { HeldRange } from '../../src/ingester/head/held-range.ts';
@@ -149,6 +150,7 @@ export interface Rig {
   readonly queryable: (tenant: string) => Queryable;
   /** Sizes of what the store has. */
   readonly sizesOf: SizesOf;
+  readonly ownSlots: OwnSlots;
   flush(): Promise<void>;
   close(): Promise<void>;
 }
@@ -242,6 +244,7 @@ export async function startRig(random: Random, { alike = false, rich = false }: 
     over: (queryable) => sourcesOf(current, 'a').over(queryable),
     queryable: (tenant) => current.queryable(tenant),
     sizesOf: (...asked) => current.sizes(...asked),
+    ownSlots: (...asked) => sourcesOf(current, 'a').ownSlots(...asked),
     async flush() {
       const { failures } = await flusher.flush(FLUSH_ALL);
       assert.deepEqual(failures, []);

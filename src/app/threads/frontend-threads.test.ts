@@ -50,7 +50,8 @@ const { signal } = new AbortController();
 async function started() {
   const flags = ['-server.http-listen-port=0', `-data.dir=${join(folder, 'data')}`, '-querier.workers=1'];
   const more = ['-ingester.shards=1', '-ingester.out-of-order-time-window=10d', '-querier.cache-results=false'];
-  more.push('-frontend.query-vertical-shard-size=4');
+  // `m` has slots of its own in the store, `n` shares one
+  more.push('-frontend.query-vertical-shard-size=4', `-ingester.split-metric-series=${SERIES / 2}`);
   const { values } = loadConfig(sections, { args: [...flags, ...more], env: {} });
   const { querier: usual } = modules;
   let querier: QueryThreads | undefined;
@@ -176,7 +177,8 @@ test('samples of several days are written and flushed', async () => {
       .map((day) => [(NOW_S - day * DAY_S) * 1000, i / 7] as const)
       .reverse(),
   }));
-  const body = writeBody(series);
+  const narrow = series.slice(100, 120).map((each) => ({ ...each, labels: { ...each.labels, __name__: 'n' } }));
+  const body = writeBody([...series, ...narrow]);
   const pushed = await send(`${stage.url}/api/v1/push`, { method: 'POST', headers: WRITE_HEADERS, body });
   assert.equal(pushed.statusCode, 204, await pushed.body.text());
   const flushed = await send(`${stage.url}/ingester/flush?wait=true`, { method: 'POST' });
@@ -284,32 +286,65 @@ test('the trace of a request goes with each of its jobs, and with the call that 
   assert.ok(traces.length > 0 && [...traces, ...left].every((each) => each === undefined), 'none where none came');
 });
 
-test('an explanation tells shards, the queue, and who worked at each', async () => {
-  const { front } = stage;
-  const explain = async (query: string, from: number) => {
-    const params: ApiRequest['params'] = [['query', query], ['step', '3600'], ...days(from)];
-    const { text } = await asked(front, '/api/v1/query_range_explain', params);
-    const lines: string[] = [];
-    const walk = ({ what, children }: QueryExplanation) => {
-      lines.push(what);
-      children.forEach(walk);
-    };
-    walk((JSON.parse(text) as { readonly data: QueryExplanation }).data);
-    return lines;
+/** Texts of an explanation, each part before its children. */
+async function explained(query: string, from: number): Promise<string[]> {
+  const params: ApiRequest['params'] = [['query', query], ['step', '3600'], ...days(from)];
+  const { text } = await asked(stage.front, '/api/v1/query_range_explain', params);
+  const lines: string[] = [];
+  const walk = ({ what, children }: QueryExplanation) => {
+    lines.push(what);
+    children.forEach(walk);
   };
-  const lines = await explain('sum(m)', 2);
+  walk((JSON.parse(text) as { readonly data: QueryExplanation }).data);
+  return lines;
+}
+
+test('an explanation tells shards, the queue, and who worked at each', async () => {
+  const lines = await explained('sum(m)', 2);
   assert.match(lines[0]!, /^encode: \d+\.\d ms, an answer of \d+ bytes$/);
-  assert.equal(lines[1], 'shard: 4 shards of the series, where their answers can be merged');
+  assert.equal(lines[1], 'shard: up to 4 shards of the series, where their answers can be merged');
   assert.equal(lines[2], 'merge of 2 parts by time');
   const queued = lines.filter((line) => /^queue: \d+\.\d ms/.test(line)).length;
   const worked = lines.filter((line) => /^querier q: \d+\.\d ms, an answer of \d+ bytes$/.test(line)).length;
   const read = lines.filter((line) =>
-    /^read: 1 member, 1 answered: this process; store: slots [1-9], groups [1-9], rows \d+, .*; bytes \d+$/.test(line),
+    /^read: 1 member, 1 answered: this process; store: slots (?:4|8|12), groups \d+, rows \d+, .*; bytes \d+$/.test(
+      line,
+    ),
   ).length;
   assert.deepEqual([queued, worked, read], [8, 8, 8]);
-  const whole = await explain('m', 0);
+  const whole = await explained('m', 0);
   assert.equal(whole.filter((line) => line.startsWith('shard')).length, 0);
   assert.match(whole.slice(1, 3).join('\n'), /^queue: .*\nquerier q: /);
+});
+
+test('shards read groups of their own, and a metric that shares its slot is left whole', async () => {
+  const { front, querier, jobs } = stage;
+  const read = async (query: string) => {
+    jobs.length = 0;
+    const found = (await explained(query, 3)).flatMap((line) => [
+      ...line.matchAll(/store: slots (\d+), groups (\d+),/g),
+    ]);
+    const sum = (field: number) => found.reduce((total, match) => total + Number(match[field]), 0);
+    return { jobs: [...jobs], slots: sum(1), groups: sum(2) };
+  };
+  const result = async (workers: QueryWorkers, query: string) => {
+    const params: ApiRequest['params'] = [['query', query], ['step', '3600'], ...days(3)];
+    return JSON.parse((await asked(workers, '/api/v1/query_range', params)).text).data.result;
+  };
+  for (const [metric, shards] of [
+    ['m', ['partial', 'partial', 'partial', 'partial']],
+    ['n', ['range']],
+  ] as const) {
+    const query = `max by (l1) (${metric})`;
+    const [whole, most] = [await read(metric), await read(query)];
+    assert.deepEqual([most.slots, most.groups], [whole.slots, whole.groups], 'each group is read once');
+    assert.ok(most.groups >= 3, metric);
+    assert.deepEqual(whole.jobs, ['range', 'range', 'range']);
+    assert.deepEqual(most.jobs, [...shards, ...shards, ...shards]);
+    const answer = await result(front, query);
+    assert.deepEqual(answer, await result(querier, query));
+    assert.ok(answer.length > 1, metric);
+  }
 });
 
 test('parts by time and their shards are under way at once up to max_query_parallelism together', async () => {

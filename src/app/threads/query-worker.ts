@@ -96,7 +96,7 @@ const NO_TURN: JobTurn = { query: '', costMs: 0, priority: 0 };
 
 const frontend: Omit<
   FrontendOptions,
-  'querier' | 'over' | 'parallelMax' | 'retriesMax' | 'cacheLimits' | 'memory' | 'need'
+  'querier' | 'over' | 'parallelMax' | 'retriesMax' | 'cacheLimits' | 'memory' | 'need' | 'ownSlots'
 > = {
   parsed: engine.parsed,
   rules: { delayedNameRemoval: config.enablePromqlDelayedNameRemoval },
@@ -252,6 +252,8 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
         cache: answers,
         cacheLimits: cached,
         need: { sizesOf: sources.sizes, limits },
+        // queriers elsewhere each fetch what their shards read
+        ...(elsewhere && { ownSlots: sources.ownSlots }),
         ...(limits.maxQueryLengthMs > 0 && { windowMsMax: limits.maxQueryLengthMs }),
         memory,
       });
