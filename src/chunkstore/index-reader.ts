@@ -29,6 +29,8 @@ import type { Schema, StorePeriod, TableOfPeriod } from './schema.ts';
 
 /** How long a list of tables may be used again. */
 const TABLES_TTL_MS = 60_000;
+/** What a row takes besides its bytes, once it is decoded: as much again, but for bodies of groups, which stay bytes. */
+const DECODED_BYTES_MAX = 16 * 1024;
 
 export interface IndexReaderOptions {
   /** The length of windows as they are flushed now. Others that divide the grid made of it are found too: see `gridOf`. */
@@ -86,6 +88,16 @@ interface EmptyTimes {
   readonly endMs: number;
   readonly slots: number;
 }
+
+/** A part of the grid of windows: the key of its list, and the ranges of its rows. */
+interface Cell {
+  readonly key: string;
+  readonly from: Uint8Array;
+  readonly before: Uint8Array;
+}
+
+/** Hears of each list: how many rows it has, and when it was read. */
+type Seen = (count: number, readAt: Moment) => void;
 
 /** For work in the background: nothing is cached. */
 export function uncachedIndex(schema: Schema, clock: Clock): IndexReader {
@@ -173,23 +185,20 @@ export class IndexReader {
   ): Promise<FoundGroup[]> {
     const { period, table } = this.#schema.tableOf(day);
     const hash = groupHash(tenant, day, slot);
+    const seen = (count: number, readAt: Moment) => none?.see(count, readAt);
     const decode = (row: Row) => foundGroup(period, table, row);
-    const read = (from: Uint8Array, before: Uint8Array, part: string) =>
-      this.#cached(
-        period,
-        `g ${table} ${hexOf(hash)} ${part}`,
-        { table, hash, from, before },
-        context,
-        decode,
-        (count, readAt) => none?.see(count, readAt),
-      );
+    const key = `g ${table} ${hexOf(hash)}`;
+    const merged = { table, hash, from: mergedRange(), before: windowRange(-(2 ** 53)) };
     // On the grid of windows, so that queries that move with the clock find what others have cached.
     const gridMs = this.#gridMs;
-    const first = Math.max(Math.floor(startMs / gridMs) * gridMs, day * DAY_MS);
-    const end = Math.min((Math.floor(endMs / gridMs) + 1) * gridMs, (day + 1) * DAY_MS);
+    const cells: Cell[] = [];
+    const beforeMs = Math.min(endMs + 1, (day + 1) * DAY_MS);
+    for (let ms = Math.max(Math.floor(startMs / gridMs) * gridMs, day * DAY_MS); ms < beforeMs; ms += gridMs) {
+      cells.push({ key: `${key} ${ms}`, from: windowRange(ms), before: windowRange(ms + gridMs) });
+    }
     const lists = await Promise.all([
-      read(mergedRange(), windowRange(-(2 ** 53)), 'merged'),
-      read(windowRange(first), windowRange(end), `${first} ${end}`),
+      this.#cached(period, `${key} merged`, merged, context, decode, seen),
+      this.#cells(period, { table, hash }, cells, context, decode, seen),
     ]);
     return standing(lists.flat()).filter(({ header }) => header.firstMs <= endMs && header.lastMs >= startMs);
   }
@@ -289,22 +298,77 @@ export class IndexReader {
     query: TableQuery,
     context: ReadContext,
     decode: (row: Row) => T,
-    seen?: (count: number, readAt: Moment) => void,
+    seen?: Seen,
   ): Promise<T[]> {
-    const cacheKey = `${this.#schema.periods.indexOf(period)} ${key}`;
-    const known = this.#cache.get<T[]>(cacheKey);
-    if (known !== undefined) {
-      seen?.(known.length, this.#cache.readAt(cacheKey)!);
-      return known;
-    }
+    const cacheKey = this.#cacheKey(period, key);
+    const known = this.#known<T>(cacheKey, seen);
+    if (known !== undefined) return known;
     const readAt = momentOf(this.#clock);
-    const rows = await this.#read(period, query, context);
-    let bytes = 200 + 2 * key.length;
+    return this.#keep(cacheKey, query.table, await this.#read(period, query, context), readAt, decode, seen);
+  }
+
+  /**
+   * Rows of cells that follow each other, in order. Each cell's list is kept by itself, so that queries of other lengths share them,
+   * and what is much for one cache entry is so for a cell only; missing ones that follow each other are read in one go.
+   */
+  async #cells<T>(
+    period: StorePeriod,
+    { table, hash }: TableQuery,
+    cells: readonly Cell[],
+    context: ReadContext,
+    decode: (row: Row) => T,
+    seen: Seen,
+  ): Promise<T[]> {
+    const lists = cells.map(({ key }) => this.#known<T>(this.#cacheKey(period, key), seen));
+    const readRun = async (first: number, end: number) => {
+      const readAt = momentOf(this.#clock);
+      const query = { table, hash, from: cells[first]!.from, before: cells[end - 1]!.before };
+      const rows = await this.#read(period, query, context);
+      let next = 0;
+      for (let i = first; i < end; i++) {
+        const { key, before } = cells[i]!;
+        const from = next;
+        while (next < rows.length && Buffer.compare(rows[next]!.range, before) < 0) next++;
+        lists[i] = this.#keep(this.#cacheKey(period, key), table, rows.slice(from, next), readAt, decode, seen);
+      }
+    };
+    const reads: Promise<void>[] = [];
+    for (let first = 0; first < cells.length; first++) {
+      let end = first;
+      while (end < cells.length && lists[end] === undefined) end++;
+      if (end > first) reads.push(readRun(first, end));
+      first = end;
+    }
+    await Promise.all(reads);
+    return lists.flatMap((list) => list!);
+  }
+
+  #cacheKey(period: StorePeriod, key: string): string {
+    return `${this.#schema.periods.indexOf(period)} ${key}`;
+  }
+
+  /** A list that was read before and may still be used. */
+  #known<T>(cacheKey: string, seen: Seen | undefined): T[] | undefined {
+    const known = this.#cache.get<T[]>(cacheKey);
+    if (known !== undefined) seen?.(known.length, this.#cache.readAt(cacheKey)!);
+    return known;
+  }
+
+  /** @returns what rows that were read are decoded to, which is kept */
+  #keep<T>(
+    cacheKey: string,
+    table: string,
+    rows: readonly Row[],
+    readAt: Moment,
+    decode: (row: Row) => T,
+    seen: Seen | undefined,
+  ): T[] {
+    let bytes = 200 + 2 * cacheKey.length;
     const values: T[] = [];
     for (const row of rows) {
-      bytes += 200 + 2 * row.value.length;
+      bytes += 200 + row.value.length + Math.min(row.value.length, DECODED_BYTES_MAX);
       try {
-        values.push(named(`${query.table}/${hexOf(row.hash)}/${hexOf(row.range)}`, () => decode(row)));
+        values.push(named(`${table}/${hexOf(row.hash)}/${hexOf(row.range)}`, () => decode(row)));
       } catch (error) {
         if (!(this.#options.skipsDamaged && isDamage(error))) throw error;
       }

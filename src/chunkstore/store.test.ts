@@ -13,8 +13,10 @@ import type { ObjectInfo } from '../object/client.ts';
 import { CountingObjectClient } from '../object/counting.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { SampleColumns } from '../storage/columns.ts';
+import type { TableQuery } from '../table/client.ts';
 import { CountingTableClient } from '../table/counting.ts';
 import { MemoryTableStore } from '../table/memory.ts';
+import { isMergedRange, kindOf, ROW_GROUP, windowRange } from './keys.ts';
 import { PLACEMENT_DEFAULT, type Placement, slotOf } from './placement.ts';
 import { ChunkStoreReader } from './reader.ts';
 import { Schema, type StorePeriod, TABLE_MS_DEFAULT } from './schema.ts';
@@ -152,6 +154,36 @@ test('what is written is read, by matchers and range', async () => {
   assert.deepEqual(await reader.labelValues('t', 'host', [], START, START, testContext()), ['a', 'b', 'c']);
   assert.deepEqual(await reader.labelValues('t', 'host', [name('down')], START, START, testContext()), ['a']);
   assert.deepEqual(await reader.labelNames('t', [name('none')], START, START, testContext()), []);
+});
+
+test('lists of rows are kept by window, so that queries of other lengths share them; missing ones are read in one go', async () => {
+  const { writer, reader, tables } = store();
+  const times = steps(START, START + DAY_MS, 600_000);
+  await writer.write(groupsOf('t', [seriesOf({ __name__: 'up' }, times, (_, i) => i)]));
+  const { query } = tables.client;
+  let asked: TableQuery[] = [];
+  tables.client.query = (request, signal) => {
+    if (kindOf(request.hash) === ROW_GROUP && !isMergedRange(request.from!)) asked.push(request);
+    return query.call(tables.client, request, signal);
+  };
+  /** Asks for whole windows, and says which of them are read. */
+  const ask = async (first: number, end: number) => {
+    asked = [];
+    const [startMs, endMs] = [START + first * WINDOW, START + end * WINDOW];
+    const read = await readAll(reader, 't', [name('up')], startMs, endMs - 1);
+    const want = times.flatMap((time, i) => (time >= startMs && time < endMs ? [[time, i]] : []));
+    assert.deepEqual(read.get('{__name__="up"}'), want);
+    const windowOf = (range: Uint8Array) =>
+      Array.from({ length: 13 }, (_, i) => i).find((i) => Buffer.compare(windowRange(START + i * WINDOW), range) === 0);
+    return asked.map(({ from, before }) => [windowOf(from!), windowOf(before!)]);
+  };
+  assert.deepEqual(await ask(3, 6), [[3, 6]]);
+  assert.deepEqual(await ask(4, 5), []);
+  assert.deepEqual(await ask(0, 12), [
+    [0, 3],
+    [6, 12],
+  ]);
+  assert.deepEqual(await ask(1, 11), []);
 });
 
 test('a metric without groups is known at once, as long as the lists that were read may be used', async () => {
