@@ -29,7 +29,7 @@ import type { Schema, StorePeriod, TableOfPeriod } from './schema.ts';
 
 /** How long a list of tables may be used again. */
 const TABLES_TTL_MS = 60_000;
-/** What a row takes besides its bytes, once it is decoded: as much again, but for bodies of groups, which stay bytes. */
+/** Most that a decoded row takes besides its bytes. Small ones take as much again; bodies of groups stay bytes. */
 const DECODED_BYTES_MAX = 16 * 1024;
 
 export interface IndexReaderOptions {
