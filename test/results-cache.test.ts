@@ -146,7 +146,9 @@ test('a minute later only the steps are evaluated that were too young to be kept
 
 test('a front end that cannot read generations evaluates everything, keeps nothing, and counts it', async () => {
   let isAway = false;
+  let reads = 0;
   const generations = async () => {
+    reads++;
     if (isAway) throw storeErrors.storeUnavailable({ backend: 's3', operation: 'get', reason: 'away', tries: 1 });
     return SETTLED;
   };
@@ -159,6 +161,7 @@ test('a front end that cannot read generations evaluates everything, keeps nothi
   });
   const { answer } = await ask(days(1, 3));
   assert.deepEqual((await ask(days(1, 3))).ranges, []);
+  assert.equal(reads, 2, 'once a query, for all its days');
   assert.deepEqual(results.takeStats(), { whole: 2, part: 0, none: 2, failures: 0 });
   isAway = true;
   const away = await ask(days(1, 3));

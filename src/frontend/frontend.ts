@@ -29,7 +29,7 @@ import { type OwnSlots, shardsOf } from './own-slots.ts';
 import { partMissing } from './part-missing.ts';
 import { isReadTooMuch, NO_LIMITS, PartsBudget, type PartsMemory, PartsUse } from './parts-budget.ts';
 import { reachOf } from './reach.ts';
-import type { CachedParts, CacheLimits, ResultsCache } from './results-cache.ts';
+import type { CachedParts, CacheLimits, DaysView, ResultsCache } from './results-cache.ts';
 import { RetryingRunner } from './retry.ts';
 import { runParts } from './run-parts.ts';
 import { isShardable, rangeInShards } from './shard.ts';
@@ -131,7 +131,7 @@ export class Frontend implements QueryRunner {
     return this.#inTime(request, context, async (inTime) => {
       if (cut !== undefined) {
         const budget = this.#budget(request, 0);
-        const runners = this.#windowRunners(tenant, pacer, budget);
+        const runners = this.#windowRunners(tenant, pacer, budget, inTime);
         const answer = await instantOverWindows(tenant, request, cut, runners, inTime);
         if (answer !== undefined) return answer;
       }
@@ -157,8 +157,10 @@ export class Frontend implements QueryRunner {
     return (this.#options.need?.limits.maxFetchedSeriesPerQuery ?? 0) > 0;
   }
 
-  #windowRunners(tenant: string, turns: Pacer, budget: PartsBudget): WindowRunners {
-    const { querier, splitIntervalMs: intervalMs, over } = this.#options;
+  #windowRunners(tenant: string, turns: Pacer, budget: PartsBudget, { signal }: QueryRunContext): WindowRunners {
+    const { querier, splitIntervalMs: intervalMs, over, cache } = this.#options;
+    // read once for all windows, before the first of them is asked for
+    let days: Promise<DaysView | undefined> | undefined;
     const whole: RunRange = querier.range.bind(querier, tenant);
     return {
       intervalMs,
@@ -174,8 +176,10 @@ export class Frontend implements QueryRunner {
         const parts = eachStep(request);
         const { heldBytes } = budget;
         try {
-          const cached = this.#mayBeCached(tenant, request)
-            ? await this.#cached(tenant, request, expr, parts, budget, context)
+          const isCached = this.#mayBeCached(tenant, request);
+          if (isCached) days ??= cache!.days(tenant, signal);
+          const cached = isCached
+            ? await this.#cached(tenant, request, expr, parts, budget, context, days)
             : undefined;
           const tasks = cached?.tasks ?? parts;
           await this.#refuseHopeless(tenant, request, expr, joined(tasks, request.stepMs), context);
@@ -309,7 +313,10 @@ export class Frontend implements QueryRunner {
     );
   }
 
-  /** The parts as far as the cache has them, held by `budget`, of a query that may be cached; undefined: it is not asked. */
+  /**
+   * The parts as far as the cache has them, held by `budget`, of a query that may be cached; undefined: it is not asked.
+   * @param days what holds of them, where it was read before
+   */
   async #cached(
     tenant: string,
     request: RangeRequest,
@@ -317,6 +324,7 @@ export class Frontend implements QueryRunner {
     parts: readonly StepRange[],
     budget: PartsBudget,
     { signal }: QueryRunContext,
+    days?: Promise<DaysView | undefined>,
   ): Promise<CachedParts | undefined> {
     const { cache, cacheLimits: limits, lookbackMs: usualMs } = this.#options;
     const { expr: text, startMs, endMs, stepMs, lookbackMs = usualMs, whole } = request;
@@ -325,7 +333,7 @@ export class Frontend implements QueryRunner {
     // pieces of windows have other answers than steps: series with their names
     const normal = `${whole?.windows === true ? 'windows ' : ''}${printExpr(expr)}`;
     const query = { tenant, expr: text, normal, startMs, endMs, stepMs, reach, lookbackMs, limits };
-    const cached = await cache!.open(query, parts, signal, (bytes) => budget.holdBytes(bytes));
+    const cached = await cache!.open(query, parts, signal, (bytes) => budget.holdBytes(bytes), days);
     if (cached !== undefined) budget.addPoints(cached.points, cached.series);
     return cached;
   }

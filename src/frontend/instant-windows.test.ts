@@ -52,6 +52,8 @@ interface More {
 function counting(series: readonly Series[], more: More = {}) {
   const asked: string[] = [];
   const memory = { held: 0, peak: 0, budgets: 0, heldThen: [] as number[] };
+  /** Reads of what holds of the tenant's days. */
+  const reads: string[] = [];
   let { failures = 0 } = more;
   const clock = new ManualClock(REQUEST.timeMs);
   const querier: QueryRunner = {
@@ -79,7 +81,10 @@ function counting(series: readonly Series[], more: More = {}) {
     querier,
     cache: new ResultsCache({
       cache: new MemoryCache({ bytesMax: 1 << 20, clock }),
-      generations: async () => ({ token: () => 'one', isSettled: () => true }),
+      async generations(tenant) {
+        reads.push(tenant);
+        return { token: () => 'one', isSettled: () => true };
+      },
       flags: '',
       intervalMs: DAY_MS,
       clock,
@@ -110,7 +115,7 @@ function counting(series: readonly Series[], more: More = {}) {
     if (value.type !== 'vector') return { pieces };
     return { pieces, pairs: value.pairs, values: [...value.values], parts: statistics.parts, statistics };
   };
-  return { ask, memory, clock };
+  return { ask, memory, clock, reads };
 }
 
 function countsOf({ pairs, fromMs, toMs }: Series, { expr, startMs, endMs, stepMs }: RangeRequest): ResultSeries[] {
@@ -145,6 +150,14 @@ test('a window is put together from its days, and asks for its edges alone the n
   const warm = await ask();
   assert.deepEqual(warm.pieces, EDGES);
   assert.deepEqual([warm.pairs, warm.values], [answer.pairs, answer.values]);
+});
+
+test('what holds of the days is read once for all that is asked for', async () => {
+  const { ask, reads } = counting(TWO);
+  // a sum and a count
+  const { pieces } = await ask({ ...REQUEST, expr: 'avg_over_time(x[5d])' });
+  assert.equal(pieces.length, 2 * (EDGES.length + DAYS.length));
+  assert.deepEqual(reads, ['t']);
 });
 
 test('a piece that fails is asked for again, and no other', async () => {

@@ -105,25 +105,32 @@ export class ResultsCache {
     return stats;
   }
 
+  /** What holds of a tenant's days now, to be read before anything is evaluated; undefined where it cannot be known. */
+  async days(tenant: string, signal: AbortSignal): Promise<DaysView | undefined> {
+    // before anything is evaluated: what comes in between makes other generations
+    const days = await this.#options.generations(tenant, signal).catch(() => undefined);
+    signal.throwIfAborted();
+    if (days === undefined) this.#stats.failures++;
+    return days;
+  }
+
   /**
    * The parts as far as the cache has them; undefined where it cannot be known whether that still holds.
    *
    * @param hold told how many bytes are held, before more of them come; ends it by throwing
+   * @param known what held of the days when the query began, where it asks several times
    */
   async open(
     query: CacheableQuery,
     parts: readonly StepRange[],
     signal: AbortSignal,
     hold: (bytes: number) => void = () => {},
+    known: Promise<DaysView | undefined> = this.days(query.tenant, signal),
   ): Promise<CachedParts | undefined> {
-    const { cache, generations, flags, intervalMs, clock } = this.#options;
-    // before anything is evaluated: what comes in between makes other generations
-    const days = await generations(query.tenant, signal).catch(() => undefined);
+    const { cache, flags, intervalMs, clock } = this.#options;
+    const days = await known;
     signal.throwIfAborted();
-    if (days === undefined) {
-      this.#stats.failures++;
-      return undefined;
-    }
+    if (days === undefined) return undefined;
     const nowMs = clock.nowMs();
     const phase = ((query.startMs % query.stepMs) + query.stepMs) % query.stepMs;
     const common = [VERSION, query.tenant, flags, query.lookbackMs, query.stepMs, phase, intervalMs, query.normal];
