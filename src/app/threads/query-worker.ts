@@ -109,6 +109,7 @@ const frontend: Omit<
   timeoutMs: config.timeoutMs,
   clock: systemClock,
   random: systemRandom,
+  orderOfParts: systemRandom,
 };
 
 interface Connected {
