@@ -11,6 +11,7 @@ import { alignToStep } from './align.ts';
 import { Frontend, type FrontendOptions } from './frontend.ts';
 import type { SizesOf } from './need.ts';
 import { NO_LIMITS } from './parts-budget.ts';
+import type { ResultsCache } from './results-cache.ts';
 import { isShardable, rangeInShards, type ShardOptions } from './shard.ts';
 import { splitByInterval } from './split.ts';
 import { splitRefusal } from './split-rules.ts';
@@ -371,6 +372,19 @@ test('an explanation tells each stage around what evaluated the parts', async ()
   assert.deepEqual(texts([(await left).explanation!]), [
     ['align: steps at multiples of the step', [['split: left whole (function)', ['selector up']]]],
   ]);
+
+  // counts of steps are those of what is evaluated
+  const open = () => assert.fail('the cache is asked');
+  const cache = { isWorth: () => true, open, days: open } as unknown as ResultsCache;
+  const cached = askedFrontend(2, { cache }, { ...emptyResult(), explanation });
+  const answered = cached.frontend.range('t', { ...request, expr: 'up' }, { signal: SIGNAL });
+  await settle();
+  for (const { resolve } of cached.asked) resolve();
+  const { what, children } = (await answered).explanation!;
+  assert.deepEqual(
+    [what, children[0]!.what],
+    ['cache: not asked, what is explained is evaluated', 'merge of 2 parts by time'],
+  );
 });
 
 const SUM = { ...FIVE_DAYS, expr: 'sum(x)' };

@@ -183,9 +183,7 @@ export class Frontend implements QueryRunner {
         try {
           const isCached = this.#mayBeCached(tenant, request);
           if (isCached) days ??= cache!.days(tenant, signal);
-          const cached = isCached
-            ? await this.#cached(tenant, request, expr, parts, budget, context, days)
-            : undefined;
+          const cached = isCached ? await this.#cached(tenant, request, expr, parts, budget, context, days) : undefined;
           const tasks = cached?.tasks ?? parts;
           await this.#refuseHopeless(tenant, request, expr, joined(tasks, request.stepMs), context);
           return await this.#inParts(request, tasks, cached, whole, context, turns, budget);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { request as send } from 'undici';
+import { readEverything } from '../../../test/harness/remote-read.ts';
 import { WRITE_HEADERS, writeBody } from '../../../test/harness/remote-write.ts';
 import { until } from '../../../test/harness/wait.ts';
 import type { ApiRequest } from '../../contract/api.ts';
@@ -407,6 +408,48 @@ test('a querier that knows no look-ups is asked for all of the request', async (
     }
   } finally {
     isOfBefore = false;
+  }
+});
+
+test('exemplars, metadata, remote read, and federation are one job each, and answered as by the querier', async () => {
+  const { front, querier, jobs, url } = stage;
+  const nowMs = Date.now();
+  const labels = { __name__: 'fresh', i: '1' };
+  const series = { labels, samples: [[nowMs, 7] as const], exemplars: [[nowMs, 7, 'abc'] as const] };
+  const pushed = await send(`${url}/api/v1/push`, {
+    method: 'POST',
+    headers: WRITE_HEADERS,
+    body: writeBody([series]),
+  });
+  assert.equal(pushed.statusCode, 204, await pushed.body.text());
+  const nowS = nowMs / 1000;
+  const range: ApiRequest['params'] = [
+    ['start', `${nowS - 60}`],
+    ['end', `${nowS + 60}`],
+  ];
+  const asks: [Partial<ApiRequest> & Pick<ApiRequest, 'path'>, RegExp][] = [
+    [{ path: '/api/v1/query_exemplars', params: [['query', 'fresh'], ...range] }, /"trace_id":"abc"/],
+    [{ path: '/api/v1/metadata' }, /"status":"success"/],
+    [{ path: '/federate', params: [['match[]', 'fresh']] }, /^fresh\{.*\} 7 \d+$/m],
+    [{ path: '/api/v1/read', method: 'POST', body: readEverything(nowMs) }, /fresh/],
+  ];
+  for (const [part, shown] of asks) {
+    const request = { tenant: 'anonymous', method: 'GET', params: [], ...part };
+    const answers = await Promise.all(
+      [front, querier].map(async (workers) => {
+        const own = workers === front ? jobs : [];
+        own.length = 0;
+        const { answer } = await workers.handle(request, limits, signal);
+        return {
+          status: answer.status,
+          contentType: answer.contentType,
+          body: Buffer.from(answer.body).toString('latin1'),
+        };
+      }),
+    );
+    assert.deepEqual(jobs, [part.path]);
+    assert.deepEqual(answers[0], answers[1]);
+    assert.match(answers[0]!.body, shown);
   }
 });
 

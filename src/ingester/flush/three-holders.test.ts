@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { kindOf, ROW_GROUP } from '../../chunkstore/keys.ts';
+import { kindOf, ROW_GENERATION, ROW_GROUP } from '../../chunkstore/keys.ts';
 import { throwIfFenced } from '../../lib/fenced-signal.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { nextTurn } from '../../lib/turn.ts';
@@ -66,6 +66,20 @@ test('who holds what the store has takes nothing out of its head, in one group o
   assert.deepEqual(await exportsOf(second), { exports: 0, groups: 0 });
   assert.equal((await store.size()).groups, 2);
   assert.deepEqual(await store.read(), [...samples, late].map(textOf).sort());
+});
+
+test('a difference that a holder writes for a window that others have flushed moves no generation: answers had it before', async (t) => {
+  const { store, holders } = cluster(t);
+  const written = t.mock.method(store.tables.client, 'write');
+  const samples = [...samplesOf(3, 5, 20)];
+  for (const [i, holder] of holders.entries()) {
+    await holder.push(samples.filter((_, at) => at % 7 !== i));
+    assert.deepEqual((await holder.flush(true))!.failures, []);
+  }
+  assert.deepEqual(await store.read(), samples.map(textOf).sort());
+  const kinds = written.mock.calls.flatMap(({ arguments: [, rows] }) => rows.map(({ hash }) => kindOf(hash)));
+  assert.ok(kinds.filter((kind) => kind === ROW_GROUP).length > 1, 'a difference is written');
+  assert.ok(!kinds.includes(ROW_GENERATION));
 });
 
 test('asking by digests reads no more of the store than the groups that are held', async (t) => {
