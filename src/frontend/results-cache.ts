@@ -105,7 +105,7 @@ export class ResultsCache {
     return stats;
   }
 
-  /** What holds of a tenant's days now, to be read before anything is evaluated; undefined where it cannot be known. */
+  /** Reads what holds of a tenant's days, before anything is evaluated; undefined where it cannot be known. */
   async days(tenant: string, signal: AbortSignal): Promise<DaysView | undefined> {
     // before anything is evaluated: what comes in between makes other generations
     const days = await this.#options.generations(tenant, signal).catch(() => undefined);

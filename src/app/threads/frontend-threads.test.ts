@@ -52,6 +52,8 @@ async function started() {
   const flags = ['-server.http-listen-port=0', `-data.dir=${join(folder, 'data')}`, '-querier.workers=1'];
   const more = ['-ingester.shards=1', '-ingester.out-of-order-time-window=10d', '-querier.cache-results=false'];
   // `m` has slots of its own in the store, `n` shares one
+  // what it asks between the samples and their flush would be kept: that the store has nothing
+  more.push('-deployments.enabled=false');
   more.push('-frontend.query-vertical-shard-size=4', `-ingester.split-metric-series=${SERIES / 2}`);
   const { values } = loadConfig(sections, { args: [...flags, ...more], env: {} });
   const { querier: usual } = modules;
