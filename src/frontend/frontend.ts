@@ -44,7 +44,7 @@ export interface FrontendOptions {
   readonly rules: SplitRules;
   /** Length of a part by the clock; 0: queries are not split. */
   readonly splitIntervalMs: number;
-  /** Shards of the series in which aggregations are evaluated: a power of two; 0: none. */
+  /** Shards of the series in which aggregations are evaluated; 0: none. A power of two, as counts of slots are, where those bound it. */
   readonly shards: number;
   /** Bounds shards, so that none reads what another one reads. Absent: all that are configured are asked for, whatever they read. */
   readonly ownSlots?: OwnSlots | undefined;

@@ -17,7 +17,7 @@ export function isShardable(expr: Expr): boolean {
 }
 
 export interface ShardOptions {
-  /** A power of two. */
+  /** At most SERIES_SHARDS_MAX. */
   readonly count: number;
   /** Shards that are asked for at once. */
   readonly parallelMax: number;

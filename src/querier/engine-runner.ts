@@ -83,7 +83,7 @@ export class EngineRunner implements QueryRunner {
     const { engine } = this.#options;
     const { shard } = request;
     if (!isSeriesShard(shard)) {
-      const text = `there is no shard ${shard.index} of ${shard.count}: shards are counted in powers of two, up to ${SERIES_SHARDS_MAX}`;
+      const text = `there is no shard ${shard.index} of ${shard.count}: shards are counted from 0, and there are at most ${SERIES_SHARDS_MAX}`;
       throw queryErrors.queryInvalid({ text });
     }
     const times = 'timeMs' in request ? { timeMs: request.timeMs } : rangeOf(request);

@@ -273,7 +273,8 @@ test('a partial has the limits of its tenant, its time and its caller, and an er
   const context = { signal: new AbortController().signal };
   for (const shard of [
     { index: 2, count: 2 },
-    { index: 0, count: 3 },
+    { index: 3, count: 3 },
+    { index: 0, count: 0 },
     { index: 0, count: 1024 },
   ]) {
     await assert.rejects(limited.partial('t', { ...request, shard }, context), isInvalid);

@@ -23,7 +23,7 @@ export interface ThroughFrontendOptions {
   readonly delayedNameRemoval: boolean;
 }
 
-/** Asks the same of an engine and through a front end that splits, shards and caches. */
+/** Asks the same of an engine and through a front end that splits, asks in three shards, and caches. */
 export class ThroughFrontend {
   readonly #options: ThroughFrontendOptions;
   readonly counts = { asked: 0, parts: 0, partials: 0, hits: 0 };
@@ -65,7 +65,7 @@ export class ThroughFrontend {
         parsed: new ParsedExprs(parser),
         rules: { delayedNameRemoval },
         splitIntervalMs: SPLIT_MS,
-        shards: 4,
+        shards: 3,
         cache: new ResultsCache({
           cache: state === 'partly warm' ? forgetful(cache, random, 0.5) : cache,
           generations: async () => ({ token: () => 'one', isSettled: () => true }),
@@ -82,6 +82,7 @@ export class ThroughFrontend {
         samplesMax: 50_000_000,
         retriesMax: 2,
         random,
+        orderOfParts: random,
         timeoutMs: 120_000,
         clock: systemClock,
       });

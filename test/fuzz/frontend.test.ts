@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Cache } from '../../src/cache/client.ts';
 import { MemoryCache } from '../../src/cache/memory.ts';
-import type { InstantRequest, QueryRunner, RangeRequest } from '../../src/contract/query.ts';
+import type {
+  InstantRequest,
+  PartialRequest,
+  QueryRunContext,
+  QueryRunner,
+  RangeRequest,
+} from '../../src/contract/query.ts';
 import { Frontend } from '../../src/frontend/frontend.ts';
 import { ResultsCache } from '../../src/frontend/results-cache.ts';
 import { answersOf, comparableAnswer } from '../../src/frontend/test-answers.ts';
@@ -13,6 +20,7 @@ import { LimitedBudget } from '../../src/limits/query-budget.ts';
 import { ParsedExprs } from '../../src/promql/parser/parsed.ts';
 import { querierConfig } from '../../src/querier/config.ts';
 import { querierSyntax } from '../../src/querier/syntax.ts';
+import type { Queryable } from '../../src/storage/queryable.ts';
 import { forgetful } from '../conformance/through-frontend.ts';
 import { Expressions } from './expressions.ts';
 import { BORDER_MS, METRICS, RICH_METRICS, START_MS, STEP_MS, STEPS, startRig } from './rig.ts';
@@ -161,6 +169,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
     samplesMax: 50_000_000,
     retriesMax: 2,
     random,
+    orderOfParts: random,
     timeoutMs: 120_000,
     clock: systemClock,
   };
@@ -168,13 +177,16 @@ test(`${COUNT} random queries have the answers through a front end that they hav
   for (const place of ['head', 'store']) {
     if (place === 'store') await rig.flush();
     const memory = new MemoryCache({ bytesMax: 1 << 24, clock: systemClock });
-    const cache = new ResultsCache({
-      cache: forgetful(memory, random, 0.15),
-      generations: async () => ({ token: () => 'one', isSettled: () => true }),
-      flags: '',
-      intervalMs: INTERVAL_MS,
-      clock: systemClock,
-    });
+    const cacheOver = (over: Cache) =>
+      new ResultsCache({
+        cache: over,
+        generations: async () => ({ token: () => 'one', isSettled: () => true }),
+        flags: '',
+        intervalMs: INTERVAL_MS,
+        clock: systemClock,
+      });
+    const cache = cacheOver(forgetful(memory, random, 0.15));
+    const lasting = cacheOver(memory);
     const asked: RangeRequest[] = [];
     const outcomes = { parts: 0, partials: 0, split: 0, errors: 0, filled: 0, inner: 0 };
     for (let i = 0; i < COUNT / 2; i++) {
@@ -182,31 +194,32 @@ test(`${COUNT} random queries have the answers through a front end that they hav
       const querier = rig.runner('a');
       const plain = await answersOf(querier, request, 'a');
       let parts = 0;
-      const frontend = new Frontend({
+      const shards = [0, 0, 3, 4][Math.floor(random() * 4)]!;
+      const asking = {
         ...usual,
         querier: {
           instant: querier.instant.bind(querier),
-          partial(tenant, part, context) {
+          partial(tenant: string, part: PartialRequest, context: QueryRunContext) {
             outcomes.partials++;
             return querier.partial(tenant, part, context);
           },
-          range(tenant, part, context) {
+          range(tenant: string, part: RangeRequest, context: QueryRunContext) {
             if (part.whole !== undefined) parts++;
             return querier.range(tenant, part, context);
           },
         },
         splitIntervalMs: INTERVAL_MS,
-        shards: random() < 0.5 ? 4 : 0,
+        shards,
         ownSlots: random() < 0.25 ? rig.ownSlots : undefined,
-        over(queryable) {
+        over(queryable: Queryable) {
           outcomes.inner++;
           return rig.over(queryable);
         },
-        cache: random() < 0.9 ? cache : undefined,
         // the end of the data is too young
         cacheLimits: { ageMs: Date.now() - (START_MS + STEPS * STEP_MS * 0.8), retentionMs: 0, ttlMs: 0 },
         parallelMax: 1 + Math.floor(random() * 3),
-      });
+      };
+      const frontend = new Frontend({ ...asking, ...(random() < 0.9 && { cache }) });
       const answer = await answersOf(frontend, request, 'a');
       const where = `${JSON.stringify(request)} from the ${place}, SEED=${SEED}`;
       if ('error' in plain) {
@@ -221,8 +234,14 @@ test(`${COUNT} random queries have the answers through a front end that they hav
       if (plain.result.value.type === 'matrix' && plain.result.value.series.length > 0) outcomes.filled++;
       // what is kept is kept when the answer is out
       for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+      if (random() > 0.15) continue;
+      const again = await answersOf(new Frontend({ ...asking, cache: lasting }), request, 'a');
+      assert.deepEqual(comparableAnswer(again), comparableAnswer(plain), `again ${where}`);
     }
-    console.log(`from the ${place}: ${JSON.stringify({ ...outcomes, ...memory.stats })}`);
+    const states = { evicting: cache.takeStats(), warm: lasting.takeStats() };
+    console.log(`from the ${place}: ${JSON.stringify({ ...outcomes, ...memory.stats, ...states })}`);
+    assert.ok(states.warm.whole > COUNT / 50, 'warm');
+    assert.ok(states.evicting.none > COUNT / 8 && states.evicting.part + states.evicting.whole > COUNT / 8, 'evicting');
     assert.ok(outcomes.inner > COUNT / 50);
     assert.ok(outcomes.split > COUNT / 8 && outcomes.filled > COUNT / 8 && memory.stats.hits > COUNT / 8);
 
@@ -265,7 +284,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         ...usual,
         querier,
         splitIntervalMs: 0,
-        shards: 4,
+        shards: 3,
         over: rig.over,
         cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
         parallelMax: 2,

@@ -7,7 +7,7 @@ import { METRIC_NAME } from '../../model/labels.ts';
 import { type MatchTurn, matchesInTurns } from '../../model/match-turn.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
 import { KeptRegexes, PausedMatch, Regex } from '../../model/regex/regex.ts';
-import type { SeriesShard } from '../../model/series-shard.ts';
+import { type SeriesShard, SHARD_HASHES, shardHas } from '../../model/series-shard.ts';
 import type { Head } from './head.ts';
 import { type KeptMatch, KeptMatches } from './kept-matches.ts';
 import type { HeadTenant, RefList } from './tenant-index.ts';
@@ -161,7 +161,7 @@ export class HeadMatching {
     return (rich.length === 0 ? found : Uint32Array.from(new Set([...found, ...rich]))).sort();
   }
 
-  async #inShard(refs: Uint32Array, { index, count }: SeriesShard, turn: MatchTurn): Promise<Uint32Array> {
+  async #inShard(refs: Uint32Array, shard: SeriesShard, turn: MatchTurn): Promise<Uint32Array> {
     const { kernel } = this.#head;
     const found: number[] = [];
     for (let from = 0; from < refs.length; from += HASHED_AT_ONCE) {
@@ -169,9 +169,9 @@ export class HeadMatching {
       const at = this.#put(some);
       const out = this.#asked.ensure(4 * some.length);
       const text = this.#text.ensure(LABELS_BYTES_MAX);
-      kernel.exports.seriesParts(at, some.length, count, text, LABELS_BYTES_MAX, out);
-      const parts = new Uint32Array(kernel.u8.buffer, out, some.length);
-      for (let i = 0; i < some.length; i++) if (parts[i] === index) found.push(some[i]!);
+      kernel.exports.seriesParts(at, some.length, SHARD_HASHES, text, LABELS_BYTES_MAX, out);
+      const hashes = new Uint32Array(kernel.u8.buffer, out, some.length);
+      for (let i = 0; i < some.length; i++) if (shardHas(shard, hashes[i]!)) found.push(some[i]!);
       turn.steps -= HASH_STEPS * some.length;
       if (turn.isDue()) await turn.pause();
     }
