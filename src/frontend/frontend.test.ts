@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PartialResult, QueryExplanation, QueryResult, QueryRunner, RangeRequest } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
+import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { storeErrors } from '../model/errors-store.ts';
@@ -12,6 +13,7 @@ import { Frontend, type FrontendOptions } from './frontend.ts';
 import type { SizesOf } from './need.ts';
 import { NO_LIMITS } from './parts-budget.ts';
 import type { ResultsCache } from './results-cache.ts';
+import { drawnOrder } from './run-parts.ts';
 import { isShardable, rangeInShards, type ShardOptions } from './shard.ts';
 import { splitByInterval } from './split.ts';
 import { splitRefusal } from './split-rules.ts';
@@ -260,6 +262,21 @@ test('a query is evaluated where the store does not tell its need, and has one t
   const refusal = queryErrors.queryTooManyChunks({ chunks: 11, limit: 10 });
   const refusing = askedFrontend(5, { need: { sizesOf: () => Promise.reject(refusal), limits } });
   await assert.rejects(refusing.frontend.range('t', FIVE_DAYS, { signal: SIGNAL }), refusal);
+});
+
+test('a part that reads more than a limit ends all others, whichever come first, and the query is asked for whole', async () => {
+  const drawn = drawnOrder(5, seededRandom(3));
+  assert.ok(drawn[0]! > 1, `${drawn}`);
+  const { asked, frontend } = askedFrontend(2, { orderOfParts: seededRandom(3) });
+  const answer = frontend.range('t', FIVE_DAYS, { signal: SIGNAL });
+  await settle();
+  asked[0]!.reject(queryErrors.queryTooManyChunks({ chunks: 2, limit: 1 }));
+  await settle();
+  assert.ok(asked[1]!.signal.aborted);
+  assert.equal(asked.length, 3);
+  assert.deepEqual([asked[2]!.request.whole, asked[2]!.request.endMs], [undefined, FIVE_DAYS.endMs]);
+  asked[2]!.resolve();
+  assert.equal((await answer).statistics.fetchedBytes, 3);
 });
 
 test('instants over long windows, and what is likely to be large of one part, are refused by what the store has', async () => {

@@ -446,7 +446,12 @@ export class Frontend implements QueryRunner {
     const ask = async (part: StepRange, ends: AbortSignal) => {
       const own = { startMs: part.startMs, endMs: part.endMs, whole, used: budget.used };
       const evaluated = run({ ...request, ...own }, { ...context, signal: ends });
-      const result = await (request.allowPartial === true ? evaluated.catch(partMissing(part, ends)) : evaluated);
+      const told = evaluated.catch((thrown) => {
+        // it is asked for whole then: no other part is wanted, whichever was begun first
+        if (isReadTooMuch(thrown)) over.abort(thrown);
+        throw thrown;
+      });
+      const result = await (request.allowPartial === true ? told.catch(partMissing(part, ends)) : told);
       try {
         budget.add(result);
       } catch (thrown) {
