@@ -235,6 +235,32 @@ export function tallyMax(): f64 {
   return <f64>tallyTo;
 }
 
+/**
+ * For how long series of `refs` have samples in a range, ms, all together: each chunk for its part of the range, and at most for `spacing` ms
+ * a sample, as if they were spread evenly. Refs without series are passed by.
+ */
+export function coveredTime(refs: usize, count: u32, from: f64, to: f64, spacing: f64): f64 {
+  let sum: f64 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const r = seriesRecord(load<u32>(refs + ((<usize>i) << 2)));
+    if (load<u8>(r, S_STATE) == 0) continue;
+    const a = r + S_APPENDER;
+    const n = <u32>load<u16>(a, A_COUNT);
+    if (n != 0) sum += covered(xorFirstTime(<usize>load<u32>(a, A_DATA)), load<i64>(a, A_TIME), n, from, to, spacing);
+    for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
+      const samples = isPacked(c) ? packedSamples(c) : <u32>load<u16>(c + C_APPENDER, A_COUNT);
+      sum += covered(load<i64>(c, C_MIN), load<i64>(c, C_MAX), samples, from, to, spacing);
+    }
+  }
+  return sum;
+}
+
+function covered(first: i64, last: i64, samples: u32, from: f64, to: f64, spacing: f64): f64 {
+  const seen = min(<f64>last, to) - max(<f64>first, from);
+  if (!(seen > 0)) return 0;
+  return min(seen, (<f64>samples * spacing * seen) / <f64>(last - first));
+}
+
 /** Keeps of `refs` the series that have a chunk which touches the range. */
 export function filterTime(refs: usize, count: u32, from: f64, to: f64): u32 {
   let n: u32 = 0;

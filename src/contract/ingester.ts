@@ -20,6 +20,8 @@ export interface IngesterClient {
   selectWhole?(request: HeadSelect, signal: AbortSignal): Promise<readonly HeadSlice[] | undefined>;
   /** How many series have a sample in a range: undefined where only their samples can tell. Absent: it never knows. */
   tally?(request: HeadTally, signal: AbortSignal): Promise<SeriesTally | undefined>;
+  /** A selection's size, before any samples of it are read. Absent: it never knows. */
+  size?(request: HeadSizeRequest, signal: AbortSignal): Promise<HeadSize>;
   /** Names, or for `name` values, of the labels of matching series; in no order. */
   labels(request: HeadLabels, signal: AbortSignal): Promise<readonly string[]>;
   metadata(tenant: string, signal: AbortSignal): Promise<readonly MetricMetadata[]>;
@@ -72,6 +74,26 @@ export interface HeadTally {
   readonly endMs: number;
   /** Names of the labels that make a group. */
   readonly by: readonly string[];
+}
+
+/** Times in Unix ms, both ends included. */
+export interface HeadSizeRequest {
+  readonly tenant: string;
+  readonly matchers: readonly HeadMatcher[];
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Samples from here on are seen at steps. */
+  readonly coverFromMs: number;
+  /** A sample is taken to be there for so long at most. */
+  readonly spacingMs: number;
+}
+
+/** A selection's size, at the least. */
+export interface HeadSize {
+  /** Series with samples near the range. */
+  readonly series: number;
+  /** For how long they have samples, ms, all together; histograms are left out. */
+  readonly coveredMs: number;
 }
 
 export interface HeadLabels {

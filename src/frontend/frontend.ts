@@ -68,7 +68,13 @@ export interface FrontendOptions {
   /** Points of all parts together. */
   readonly samplesMax: number;
   /** Sizes and limits of queries of several parts; absent: they are not known before. */
-  readonly need?: { readonly sizesOf: SizesOf; readonly limits: NeedLimits };
+  readonly need?: {
+    /** Sizes in the store. */
+    readonly sizesOf: SizesOf;
+    /** Sizes in heads. Absent: nobody here knows. */
+    readonly headSizesOf?: SizesOf | undefined;
+    readonly limits: NeedLimits;
+  };
   /** Evaluates over something else, in this thread: what is around parts of an expression that are asked for by themselves. */
   readonly over: (queryable: Queryable) => QueryRunner;
   /** A query that takes longer is ended; a request may ask for less. */
@@ -297,8 +303,9 @@ export class Frontend implements QueryRunner {
     // an explanation is short, whatever it is of, and of all pieces of a window one value is answered
     const isShort = explain === true || whole?.windows === true;
     const limits = { ...need.limits, samplesMax, ...(isShort ? { maxQueryResponseSize: 0 } : {}) };
+    const places = [need.sizesOf, need.headSizesOf].filter((sizesOf) => sizesOf !== undefined);
     try {
-      await refuseHopeless(expr, { tenant, ranges, stepMs, lookbackMs }, limits, need.sizesOf, signal);
+      await refuseHopeless(expr, { tenant, ranges, stepMs, lookbackMs }, limits, places, signal);
     } catch (thrown) {
       // a store that is away tells nothing: whoever evaluates asks it again, or does without
       if (signal.aborted || !(thrown instanceof AppError) || thrown.facts.http < 500) throw thrown;

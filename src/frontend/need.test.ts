@@ -32,7 +32,7 @@ async function refusal(text: string, limits: Partial<typeof NONE>, stepMs = 15_0
     lookbackMs: 300_000,
   };
   try {
-    await refuseHopeless(parseExpr(text), steps, { ...NONE, ...limits }, store().sizesOf, SIGNAL);
+    await refuseHopeless(parseExpr(text), steps, { ...NONE, ...limits }, [store().sizesOf], SIGNAL);
     return undefined;
   } catch (thrown) {
     return (thrown as Error).message;
@@ -43,7 +43,7 @@ test('a query is refused before anything is fetched where heads of groups tell t
   const samples = await refusal('{__name__=~".+"}', { samplesMax: 50_000_000 });
   assert.match(
     samples!,
-    /too many samples .*\(more than 50000000, querier.max-samples\): some 5\d{7} by what the store has/,
+    /too many samples .*\(more than 50000000, querier.max-samples\): some 5\d{7} by what there is/,
   );
   assert.match((await refusal('rate(x[5m]) * 8', { samplesMax: 50_000_000 }))!, /querier.max-samples/);
   assert.match(
@@ -69,7 +69,7 @@ test('an answer that would be too long is refused before anything is fetched', a
 });
 
 test('labels are looked at only where all series of a metric would be too many', async () => {
-  assert.match((await refusal('{i=~".+"}', { samplesMax: 1_000_000 }))!, /some 1\d{6} by what the store has/);
+  assert.match((await refusal('{i=~".+"}', { samplesMax: 1_000_000 }))!, /some 1\d{6} by what there is/);
   assert.equal(await refusal('{i="1"}', { samplesMax: 2_000_000 }), undefined);
   const { sizesOf, days } = store();
   const steps = { tenant: 't', ranges: [{ startMs: DAY_MS, endMs: 4 * DAY_MS - 1 }], stepMs: 60_000, lookbackMs: 0 };
@@ -78,7 +78,7 @@ test('labels are looked at only where all series of a metric would be too many',
     bounds.push(selection.bound);
     return sizesOf(tenant, selection, signal, see);
   };
-  await refuseHopeless(parseExpr('x{i="1"}'), steps, { ...NONE, samplesMax: 1e8 }, watched, SIGNAL);
+  await refuseHopeless(parseExpr('x{i="1"}'), steps, { ...NONE, samplesMax: 1e8 }, [watched], SIGNAL);
   assert.deepEqual([bounds, days()], [['most'], 3]);
 });
 
@@ -102,6 +102,29 @@ test('what may pass is not refused', async () => {
   assert.equal(await refusal('x @ 17', { maxFetchedChunksPerQuery: 1 }), undefined);
 });
 
+test('what heads of ingesters hold is held against the limits by itself, from the first step on', async () => {
+  const asked: unknown[] = [];
+  const heads: SizesOf = async (_, { startMs, endMs, coverFromMs, spacingMs }, __, see) => {
+    asked.push([startMs, endMs, coverFromMs, spacingMs]);
+    see({ series: 400, chunks: 0, chunkBytes: 0, spans: [], coveredMs: 400 * 3_600_000 });
+  };
+  const steps = { tenant: 't', ranges: [{ startMs: DAY_MS, endMs: 2 * DAY_MS }], stepMs: 15_000, lookbackMs: 300_000 };
+  const refused = (text: string, limits: Partial<typeof NONE>, places: readonly SizesOf[]) =>
+    refuseHopeless(parseExpr(text), steps, { ...NONE, ...limits }, places, SIGNAL).then(
+      () => undefined,
+      (thrown: Error) => thrown.message,
+    );
+  const few = store(10).sizesOf;
+  // 400 series of an hour each, one sample a step
+  assert.match((await refused('x', { samplesMax: 95_000 }, [few, heads]))!, /more than 95000,.*: some 96000 by/);
+  assert.deepEqual(asked, [[DAY_MS - 300_000, 2 * DAY_MS, DAY_MS, 15_000]]);
+  assert.equal(await refused('x', { samplesMax: 96_000 }, [few, heads]), undefined);
+  assert.equal(await refused('sum(x)', { samplesMax: 95_000 }, [few, heads]), undefined);
+  assert.match((await refused('sum(x)', { maxFetchedSeriesPerQuery: 399 }, [few, heads]))!, /at least 400 series/);
+  // the store's 57,600 points are not added to those
+  assert.equal(await refused('x', { samplesMax: 100_000 }, [few, heads]), undefined);
+});
+
 test('reading of heads ends with the refusal', async () => {
   const { sizesOf, days } = store();
   const steps = {
@@ -110,7 +133,7 @@ test('reading of heads ends with the refusal', async () => {
     stepMs: 15_000,
     lookbackMs: 300_000,
   };
-  await assert.rejects(refuseHopeless(parseExpr('x'), steps, { ...NONE, samplesMax: 5e7 }, sizesOf, SIGNAL));
+  await assert.rejects(refuseHopeless(parseExpr('x'), steps, { ...NONE, samplesMax: 5e7 }, [sizesOf], SIGNAL));
   assert.ok(days() < 30);
 });
 

@@ -44,6 +44,16 @@ export interface SelectionSize {
     readonly series: number;
     readonly samplesEach: number;
   }[];
+  /** For how long series that have no spans have samples at steps, ms, all together. */
+  readonly coveredMs?: number;
+}
+
+/** How points of an answer are told of samples. */
+export interface Cover {
+  /** Samples from here on are seen at steps. */
+  readonly coverFromMs: number;
+  /** A sample is taken to be there for so long. */
+  readonly spacingMs: number;
 }
 
 /**
@@ -52,7 +62,7 @@ export interface SelectionSize {
  */
 export type SizesOf = (
   tenant: string,
-  selection: Pick<VectorSelector, 'matchers'> & StepRange & { readonly bound: SizeBound },
+  selection: Pick<VectorSelector, 'matchers'> & StepRange & { readonly bound: SizeBound } & Cover,
   signal: AbortSignal,
   see: (size: SelectionSize) => void,
 ) => Promise<void>;
@@ -101,12 +111,25 @@ function isLong({ startMs, endMs, stepMs }: Steps): boolean {
 
 type Limits = NeedLimits & { readonly samplesMax: number };
 
-/** @throws what limits refuse, with limit, value and need */
+/**
+ * @param places told of one after another, and each held against the limits by itself: what was flushed lately is in two of them
+ * @throws what limits refuse, with limit, value and need
+ */
 export async function refuseHopeless(
   expr: Expr,
   steps: NeededSteps,
   limits: Limits,
+  places: readonly SizesOf[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const sizesOf of places) await refuseIn(sizesOf, expr, steps, limits, signal);
+}
+
+async function refuseIn(
   sizesOf: SizesOf,
+  expr: Expr,
+  steps: NeededSteps,
+  limits: Limits,
   signal: AbortSignal,
 ): Promise<void> {
   const selections = selectionsOf(expr);
@@ -152,7 +175,8 @@ async function checkNeed(
     for (const steps of ranges) {
       const range = { startMs: steps.startMs - backMs, endMs: steps.endMs - selector.offsetMs };
       const shifted = { startMs: steps.startMs - selector.offsetMs, endMs: range.endMs };
-      const selected = { matchers: selector.matchers, ...range, bound };
+      const cover = { coverFromMs: shifted.startMs, spacingMs: SPACING_MS };
+      const selected = { matchers: selector.matchers, ...range, bound, ...cover };
       await sizesOf(tenant, selected, signal, (size) => see(selection, shifted, size));
     }
   }
@@ -188,8 +212,8 @@ function check(
 }
 
 /** Points of an answer that has the series of a selector. */
-function pointsOf({ spans }: SelectionSize, { startMs, endMs }: StepRange, stepMs: number): number {
-  let points = 0;
+function pointsOf({ spans, coveredMs = 0 }: SelectionSize, { startMs, endMs }: StepRange, stepMs: number): number {
+  let points = coveredMs / stepMs;
   for (const { firstMs, lastMs, series, samplesEach } of spans) {
     const seenMs = Math.min(lastMs, endMs) - Math.max(firstMs, startMs);
     if (seenMs <= 0) continue;

@@ -21,7 +21,7 @@ export const queryErrors = catalogue({
     promType: 'execution',
     retry: false,
     text: (v: { needBytes: number; limitBytes: number }) =>
-      `query needs more than ${v.limitBytes} bytes of memory (max_query_memory_bytes): some ${v.needBytes} by what the store has of it`,
+      `query needs more than ${v.limitBytes} bytes of memory (max_query_memory_bytes): some ${v.needBytes} by what there is of it`,
   },
   queryThreadMemoryExceeded: {
     http: 503,
@@ -47,7 +47,7 @@ export const queryErrors = catalogue({
     promType: 'execution',
     retry: false,
     text: ({ limit, need, points }: { limit: number; need?: number; points?: number }) =>
-      `query processing would load too many samples into memory in query execution (more than ${limit}, querier.max-samples)${need === undefined ? '' : `: some ${need} by what the store has of it`}${points === undefined ? '' : `: its answer has at least ${points}`}`,
+      `query processing would load too many samples into memory in query execution (more than ${limit}, querier.max-samples)${need === undefined ? '' : `: some ${need} by what there is of it`}${points === undefined ? '' : `: its answer has at least ${points}`}`,
   },
   queryRejected: {
     http: 422,

@@ -8,6 +8,8 @@ import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../limits/limits.ts';
 import { joinedLimits } from '../limits/query-limits.ts';
+import { storeErrors } from '../model/errors-store.ts';
+import { LabelMatcher } from '../model/matcher.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { unlimited } from '../storage/unlimited.ts';
 import { MemoryTableStore } from '../table/memory.ts';
@@ -17,6 +19,7 @@ import { Querier, querierEngine } from './querier.ts';
 const HOUR_MS = 3_600_000;
 const NOW_MS = 1000 * 24 * HOUR_MS + 30_000;
 const { signal } = new AbortController();
+const AWAY = { backend: 's3', operation: 'get', reason: 'away', tries: 1 };
 
 /** A querier, and the ranges that its ingester is asked for, in hours before now. */
 function asking() {
@@ -34,6 +37,12 @@ function asking() {
       note('labels', request);
       return [];
     },
+    async size(request) {
+      note('size', request);
+      note('seen', { ...request, startMs: request.coverFromMs });
+      if (request.tenant === 'away') throw storeErrors.storeUnavailable(AWAY);
+      return { series: 1, coveredMs: 2 };
+    },
     metadata: async () => [],
     headStats: async () => undefined,
     exemplars: async () => [],
@@ -47,7 +56,7 @@ function asking() {
   };
   const querier = new Querier({
     config,
-    purger: defaultsOf(purgerConfig),
+    purger: { ...defaultsOf(purgerConfig), enableAdminApi: true },
     engine: querierEngine(config),
     ingester,
     schema: new Schema([{ ...period, tablePrefix: 't_', tableMs: TABLE_MS_DEFAULT }]),
@@ -107,4 +116,35 @@ test('nothing further back than max_query_lookback is asked for, whoever asks', 
       assert.deepEqual(told(), [`samples ${hours}-0.00`]);
     }
   }
+});
+
+test('what heads hold is told of the past that may be seen, and not where something of it was deleted', async () => {
+  const { querier, asked } = asking();
+  const told = async (
+    limits: Partial<TenantLimits>,
+    hours: number,
+    tenant = 't',
+    own = new AbortController().signal,
+  ) => {
+    let seen = 0;
+    const range = { startMs: NOW_MS - hours * HOUR_MS, endMs: NOW_MS - HOUR_MS };
+    const cover = { coverFromMs: range.startMs + HOUR_MS, spacingMs: 15_000 };
+    const { headSizes } = querier.sources(tenant, limitsOf(limits));
+    await headSizes!(tenant, { matchers: [], ...range, ...cover }, own, ({ series, coveredMs }) => {
+      seen += series + coveredMs;
+    });
+    return [...asked.splice(0), seen];
+  };
+  assert.deepEqual(await told({}, 9), ['size 9.00-1.00', 'seen 8.00-1.00', 3]);
+  assert.deepEqual(await told({ maxQueryLookbackMs: 4 * HOUR_MS }, 9), ['size 4.01-1.00', 'seen 4.01-1.00', 3]);
+  assert.deepEqual(await told({ queryIngestersWithinMs: 3 * HOUR_MS }, 9), ['size 3.00-1.00', 'seen 3.00-1.00', 3]);
+  assert.deepEqual(await told({ queryIngestersWithinMs: HOUR_MS / 2 }, 9), [0]);
+  assert.deepEqual(await told({}, 9, 'away'), ['size 9.00-1.00', 'seen 8.00-1.00', 0]);
+  await assert.rejects(told({}, 9, 'away', AbortSignal.abort()));
+  asked.length = 0;
+  const { deletes } = querier.sources('t', limitsOf({}));
+  const range = { startMs: NOW_MS - 8 * HOUR_MS, endMs: NOW_MS - 7 * HOUR_MS };
+  await deletes!.create('t', { matchers: [LabelMatcher.of('i', '=', '1')], ...range }, signal);
+  assert.deepEqual(await told({}, 9), [0]);
+  assert.deepEqual(await told({}, 6), ['size 6.00-1.00', 'seen 5.00-1.00', 3]);
 });

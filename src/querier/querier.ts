@@ -9,7 +9,7 @@ import type { StoreSize } from '../chunkstore/store-size.ts';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
 import { listTombstones, Tombstones, tombstonesOfQuery } from '../chunkstore/tombstones.ts';
 import type { TenantDeletion, TenantHider } from '../contract/control.ts';
-import type { IngesterClient } from '../contract/ingester.ts';
+import type { HeadSizeRequest, IngesterClient } from '../contract/ingester.ts';
 import type { InstantOutcome, InstantRequest, QueryRunContext } from '../contract/query.ts';
 import type { Priority } from '../kit/thread/thread-priority.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -19,6 +19,7 @@ import { within } from '../lib/within.ts';
 import { oldestOfRequest } from '../limits/allowed-past.ts';
 import { SharedMemory } from '../limits/query-budget.ts';
 import type { JoinedLimits } from '../limits/query-limits.ts';
+import { AppError } from '../model/errors.ts';
 import { tenantsOf } from '../model/tenants.ts';
 import { Engine, type QueryPlan } from '../promql/engine.ts';
 import { selectsOf } from '../promql/plan/node.ts';
@@ -33,6 +34,7 @@ import { recentExemplars } from './exemplars.ts';
 import { federatedExemplars } from './federation/exemplars.ts';
 import { federatedMetadata } from './federation/metadata.ts';
 import { FederatedQueryable } from './federation/queryable.ts';
+import { headMatcher } from './head-matcher.ts';
 import { headSource } from './head-source.ts';
 import { type BatchQueries, instantsBy } from './instants.ts';
 import { KeptOrders } from './kept-orders.ts';
@@ -164,6 +166,40 @@ export class Querier implements TenantHider {
     return this.#reader.sizes(tenant, selection, unlimited(signal), see);
   }
 
+  /**
+   * Sizes of what heads hold; undefined: nobody here knows. Where something was deleted, or who holds it does not answer, nothing is told.
+   *
+   * @param past the part of a range that may be seen
+   */
+  #headSizes({ queryIngestersWithinMs: withinMs }: JoinedLimits, past: Ranging) {
+    const { ingester, clock, schema, listTombstones: list } = this.#options;
+    const size = ingester.size?.bind(ingester);
+    if (size === undefined) return undefined;
+    return async (
+      tenant: string,
+      selection: StoreSelect & Pick<HeadSizeRequest, 'coverFromMs' | 'spacingMs'>,
+      signal: AbortSignal,
+      see: (size: StoreSize & { readonly coveredMs: number }) => void,
+    ): Promise<void> => {
+      const own = past(selection);
+      const youngMs = withinMs > 0 ? clock.nowMs() - withinMs : Number.NEGATIVE_INFINITY;
+      if (own === undefined || own.endMs < youngMs) return;
+      const startMs = Math.max(own.startMs, youngMs);
+      const { endMs } = own;
+      const deleted = await tombstonesOfQuery(schema, tenant, signal, list);
+      if (deleted.some((each) => each.startMs <= endMs && each.endMs >= startMs)) return;
+      const { spacingMs } = selection;
+      const coverFromMs = Math.max(startMs, selection.coverFromMs);
+      const matchers = selection.matchers.map(headMatcher);
+      const asked = { tenant, matchers, startMs, endMs, coverFromMs, spacingMs };
+      const found = await size(asked, signal).catch((thrown: unknown) => {
+        if (signal.aborted || !(thrown instanceof AppError)) throw thrown;
+        return undefined;
+      });
+      if (found !== undefined) see({ ...found, chunks: 0, chunkBytes: 0, spans: [] });
+    };
+  }
+
   /** Evaluates a batch, whose queries ask once for what they have in common. */
   async instants(
     tenant: string,
@@ -248,6 +284,7 @@ export class Querier implements TenantHider {
         const own = past(selection);
         if (own !== undefined) await this.sizes(of, own, signal, see);
       },
+      headSizes: this.#headSizes(limits, past),
       /** As `ChunkStoreReader.ownSlots`, of the tenant that has the fewest. */
       ownSlots: async (
         of: string,

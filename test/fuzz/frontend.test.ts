@@ -288,7 +288,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         over: rig.over,
         cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
         parallelMax: 2,
-        need: { sizesOf: rig.sizesOf, limits },
+        need: { sizesOf: rig.sizesOf, headSizesOf: rig.headSizesOf, limits },
       });
       const times = { startMs: START_MS, endMs: START_MS + STEPS * STEP_MS, stepMs: 60_000 };
       const request = { expr: someLimited(random), ...times };
@@ -319,7 +319,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         over: rig.over,
         cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
         parallelMax: 2,
-        need: { sizesOf: rig.sizesOf, limits },
+        need: { sizesOf: rig.sizesOf, headSizesOf: rig.headSizesOf, limits },
       });
       const answer = await answersOf(frontend, request, 'a');
       limited['error' in plain ? 'refused' : 'answered']++;

@@ -150,6 +150,8 @@ export interface Rig {
   readonly queryable: (tenant: string) => Queryable;
   /** Sizes of what the store has. */
   readonly sizesOf: SizesOf;
+  /** Sizes of what the heads hold. */
+  readonly headSizesOf: SizesOf;
   readonly ownSlots: OwnSlots;
   flush(): Promise<void>;
   close(): Promise<void>;
@@ -244,6 +246,7 @@ export async function startRig(random: Random, { alike = false, rich = false }: 
     over: (queryable) => sourcesOf(current, 'a').over(queryable),
     queryable: (tenant) => current.queryable(tenant),
     sizesOf: (...asked) => current.sizes(...asked),
+    headSizesOf: (...asked) => sourcesOf(current, 'a').headSizes!(...asked),
     ownSlots: (...asked) => sourcesOf(current, 'a').ownSlots(...asked),
     async flush() {
       const { failures } = await flusher.flush(FLUSH_ALL);

@@ -252,7 +252,7 @@ async function connected(ports: HeadPorts, port: MessagePort): Promise<Connected
         querier: new BoundedRunner(elsewhere ?? sources.queries, parallelMax),
         cache: answers,
         cacheLimits: cached,
-        need: { sizesOf: sources.sizes, limits },
+        need: { sizesOf: sources.sizes, headSizesOf: sources.headSizes, limits },
         // queriers elsewhere each fetch what their shards read
         ...(elsewhere && { ownSlots: sources.ownSlots }),
         ...(limits.maxQueryLengthMs > 0 && { windowMsMax: limits.maxQueryLengthMs }),

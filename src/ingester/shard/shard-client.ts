@@ -3,6 +3,8 @@ import type {
   HeadExemplars,
   HeadLabels,
   HeadSelect,
+  HeadSize,
+  HeadSizeRequest,
   HeadSlice,
   HeadTally,
   HeadTenantStats,
@@ -155,6 +157,16 @@ export class ShardsClient implements IngesterClient {
   async #tally({ channel, held }: ConnectedShard, request: HeadTally, signal: AbortSignal) {
     if (!held.touches(request.startMs, request.endMs)) return NO_TALLY;
     return channel.call('tally', request, { signal });
+  }
+
+  /** Series that the shard has which has most of them: some may lie on several. */
+  async size(request: HeadSizeRequest, signal: AbortSignal): Promise<HeadSize> {
+    const shards = this.#holding(request.startMs, request.endMs);
+    const sizes = await Promise.all(shards.map((shard) => shard.call('size', request, { signal })));
+    return {
+      series: sizes.reduce((most, { series }) => Math.max(most, series), 0),
+      coveredMs: sizes.reduce((sum, { coveredMs }) => sum + coveredMs, 0),
+    };
   }
 
   /** Losses that touch a range, both ends inclusive. */

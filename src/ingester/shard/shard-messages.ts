@@ -4,6 +4,8 @@ import type {
   HeadExemplars,
   HeadLabels,
   HeadSelect,
+  HeadSize,
+  HeadSizeRequest,
   HeadTally,
   HeadTenantStats,
 } from '../../contract/ingester.ts';
@@ -89,6 +91,7 @@ export type ShardRole = {
   selectClose(request: { readonly cursor: number }): void;
   /** Undefined where only the samples can tell. */
   tally(request: HeadTally, call?: CallContext): Promise<SeriesTally | undefined>;
+  size(request: HeadSizeRequest, call?: CallContext): Promise<HeadSize>;
   /** Losses that touch a range, both ends inclusive. */
   losses(request: { readonly startMs: number; readonly endMs: number }): readonly ReplicaLoss[];
   labels(request: HeadLabels, call?: CallContext): Promise<readonly string[]>;

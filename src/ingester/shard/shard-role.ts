@@ -19,6 +19,7 @@ import { exportSeries } from '../head/export-series.ts';
 import type { Head } from '../head/head.ts';
 import { HeadMatching, joinedRefs } from '../head/head-matching.ts';
 import type { KeptSelect } from '../head/head-reader.ts';
+import { HeadSizes } from '../head/head-size.ts';
 import { HeadStatistics } from '../head/head-stats.ts';
 import { HeldDigests } from '../head/held-digests.ts';
 import type { HeadIngestResult } from '../head/intake.ts';
@@ -89,6 +90,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
   const turns = new MatchTurns(clock);
   const statistics = new HeadStatistics(head, clock);
   const newest = new NewestTally(head);
+  const sizes = new HeadSizes(head);
   const keptSelects = new KeptSelects(head);
   const out = new Region(head.kernel, SLICE_BYTES);
   const refsScratch = new Region(head.kernel);
@@ -310,6 +312,14 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
         const tenant = head.tenant(request.tenant);
         const refs = tenant && (await matching.select(tenant, request.matchers, startMs, endMs, turn));
         return newest.of(refs ?? new Uint32Array(0), request, turn);
+      });
+    },
+    size(request, call) {
+      const { startMs, endMs } = request;
+      return read(request.tenant, call?.signal, async (turn) => {
+        const tenant = head.tenant(request.tenant);
+        const refs = tenant && (await matching.select(tenant, request.matchers, startMs, endMs, turn));
+        return sizes.of(refs ?? new Uint32Array(0), request, turn);
       });
     },
     losses({ startMs, endMs }) {
