@@ -89,11 +89,10 @@ interface EmptyTimes {
   readonly slots: number;
 }
 
-/** A part of the grid of windows: the key of its list, and the ranges of its rows. */
+/** A part of the grid of windows, and the key of its list. */
 interface Cell {
   readonly key: string;
-  readonly from: Uint8Array;
-  readonly before: Uint8Array;
+  readonly startMs: number;
 }
 
 /** Hears of each list: how many rows it has, and when it was read. */
@@ -194,7 +193,7 @@ export class IndexReader {
     const cells: Cell[] = [];
     const beforeMs = Math.min(endMs + 1, (day + 1) * DAY_MS);
     for (let ms = Math.max(Math.floor(startMs / gridMs) * gridMs, day * DAY_MS); ms < beforeMs; ms += gridMs) {
-      cells.push({ key: `${key} ${ms}`, from: windowRange(ms), before: windowRange(ms + gridMs) });
+      cells.push({ key: `${key} ${ms}`, startMs: ms });
     }
     const lists = await Promise.all([
       this.#cached(period, `${key} merged`, merged, context, decode, seen),
@@ -322,14 +321,22 @@ export class IndexReader {
     const lists = cells.map(({ key }) => this.#known<T>(this.#cacheKey(period, key), seen));
     const readRun = async (first: number, end: number) => {
       const readAt = momentOf(this.#clock);
-      const query = { table, hash, from: cells[first]!.from, before: cells[end - 1]!.before };
+      const before = (cell: number) => windowRange(cells[cell]!.startMs + this.#gridMs);
+      const query = { table, hash, from: windowRange(cells[first]!.startMs), before: before(end - 1) };
       const rows = await this.#read(period, query, context);
       let next = 0;
       for (let i = first; i < end; i++) {
-        const { key, before } = cells[i]!;
         const from = next;
-        while (next < rows.length && Buffer.compare(rows[next]!.range, before) < 0) next++;
-        lists[i] = this.#keep(this.#cacheKey(period, key), table, rows.slice(from, next), readAt, decode, seen);
+        const until = before(i);
+        while (next < rows.length && Buffer.compare(rows[next]!.range, until) < 0) next++;
+        lists[i] = this.#keep(
+          this.#cacheKey(period, cells[i]!.key),
+          table,
+          rows.slice(from, next),
+          readAt,
+          decode,
+          seen,
+        );
       }
     };
     const reads: Promise<void>[] = [];
