@@ -6,9 +6,11 @@ import { systemClock } from '../lib/clock.ts';
 import { DAY_MS } from '../lib/day.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
+import { encodeLabels } from '../model/canonical.ts';
 import { AppError } from '../model/errors.ts';
+import { labelsHash } from '../model/labels-hash.ts';
 import { LabelMatcher } from '../model/matcher.ts';
-import type { SeriesShard } from '../model/series-shard.ts';
+import { type SeriesShard, shardHas } from '../model/series-shard.ts';
 import type { ObjectInfo } from '../object/client.ts';
 import { CountingObjectClient } from '../object/counting.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
@@ -635,6 +637,31 @@ test("a shard reads its own parts of a split metric and not its neighbour's, and
       if (metric === 'wide') assert.equal(keys.length, 16, 'each part is read for one shard');
       assert.deepEqual(parts.flatMap(({ labels }) => labels).sort(), [...whole.labels].sort());
       assert.equal(whole.labels.length, 400);
+    }
+  }
+});
+
+test('shards of a count that is no power of two have the series that heads have in them, from all parts', async () => {
+  const { schema, writer } = store();
+  const placement: Placement = { version: 1, buckets: 1, splits: new Map([['wide', 16]]) };
+  const series = ['wide', 'narrow'].flatMap((__name__) =>
+    Array.from({ length: 200 }, (_, i) => seriesOf({ __name__, id: `${i}` }, [START], () => i)),
+  );
+  await writer.write(groupsOf('t', series, placement));
+  for (const count of [3, 6]) {
+    for (const metric of ['wide', 'narrow']) {
+      const all: string[] = [];
+      for (let index = 0; index < count; index++) {
+        const shard = { index, count };
+        const reader = new ChunkStoreReader(schema, kernel, new ManualClock(START));
+        const request = { matchers: [name(metric)], startMs: START, endMs: START + DAY_MS, shard };
+        const set = await reader.select('t', request, testContext());
+        set.close();
+        for (const labels of set.series) assert.ok(shardHas(shard, labelsHash(encodeLabels(labels))));
+        all.push(...set.series.map(String));
+      }
+      assert.equal(new Set(all).size, 200);
+      assert.equal(all.length, 200);
     }
   }
 });

@@ -209,7 +209,7 @@ test('a shard of the series has those whose hash is its own, and the shards have
   const { shard, role } = await openShard();
   const series = Array.from({ length: 3000 }, (_, i) => ({ __name__: 'm', id: `${i}`, odd: `${i % 2}` }));
   await push(shard, series);
-  for (const count of [1, 2, 4, 16]) {
+  for (const count of [1, 2, 3, 4, 6, 16]) {
     const all: string[] = [];
     for (let index = 0; index < count; index++) {
       const of = { index, count };
