@@ -173,7 +173,9 @@ async function checkNeed(
     const { selector, rangeMs } = selection;
     const backMs = (rangeMs === 0 ? lookbackMs : rangeMs) + selector.offsetMs;
     for (const steps of ranges) {
-      const range = { startMs: steps.startMs - backMs, endMs: steps.endMs - selector.offsetMs };
+      // nothing is seen of what comes after the last step
+      const lastMs = steps.startMs + Math.floor((steps.endMs - steps.startMs) / stepMs) * stepMs;
+      const range = { startMs: steps.startMs - backMs, endMs: lastMs - selector.offsetMs };
       const shifted = { startMs: steps.startMs - selector.offsetMs, endMs: range.endMs };
       const cover = { coverFromMs: shifted.startMs, spacingMs: SPACING_MS };
       const selected = { matchers: selector.matchers, ...range, bound, ...cover };

@@ -8,8 +8,11 @@ import type {
   QueryRunContext,
   QueryRunner,
   RangeRequest,
+  ResultSeries,
 } from '../../src/contract/query.ts';
 import { Frontend } from '../../src/frontend/frontend.ts';
+import { refuseHopeless, type SizesOf } from '../../src/frontend/need.ts';
+import { NO_LIMITS } from '../../src/frontend/parts-budget.ts';
 import { ResultsCache } from '../../src/frontend/results-cache.ts';
 import { answersOf, comparableAnswer } from '../../src/frontend/test-answers.ts';
 import { defaultsOf } from '../../src/kit/config/section.ts';
@@ -18,6 +21,7 @@ import { type Random, seededRandom } from '../../src/lib/random.ts';
 import { DEFAULT_LIMITS } from '../../src/limits/limits.ts';
 import { LimitedBudget } from '../../src/limits/query-budget.ts';
 import { ParsedExprs } from '../../src/promql/parser/parsed.ts';
+import { parseExpr } from '../../src/promql/parser/parser.ts';
 import { querierConfig } from '../../src/querier/config.ts';
 import { querierSyntax } from '../../src/querier/syntax.ts';
 import type { Queryable } from '../../src/storage/queryable.ts';
@@ -276,6 +280,30 @@ test(`${COUNT} random queries have the answers through a front end that they hav
     console.log(`instants from the ${place}: ${JSON.stringify(instants)}`);
     assert.ok(instants.filled > COUNT / 32 && instants.sums > 0, JSON.stringify(instants));
 
+    let covered = 0;
+    for (let i = 0; i < COUNT / 20; i++) {
+      const expr = `${METRICS[Math.floor(random() * METRICS.length)]!.name}${random() < 0.5 ? '' : '{instance="1"}'}`;
+      const stepMs = [7000, 15_000, 60_000, 170_000][Math.floor(random() * 4)]!;
+      const startMs = START_MS + Math.floor(random() * STEPS) * STEP_MS;
+      const request = { expr, startMs, endMs: startMs + Math.floor(random() * STEPS * STEP_MS), stepMs };
+      const plain = await answersOf(rig.runner('a'), request, 'a');
+      const points =
+        'result' in plain && plain.result.value.type === 'matrix' ? pointsOf(plain.result.value.series) : 0;
+      let need = 0;
+      const headSizesOf: SizesOf = (tenant, selection, signal, see) =>
+        rig.headSizesOf(tenant, selection, signal, (size) => {
+          need += size.coveredMs! / stepMs;
+          see(size);
+        });
+      const steps = { tenant: 'a', ranges: [request], stepMs, lookbackMs: 300_000 };
+      const limits = { ...NO_LIMITS, maxQueryResponseSize: 0, samplesMax: Number.POSITIVE_INFINITY };
+      await refuseHopeless(parseExpr(expr), steps, limits, [headSizesOf], new AbortController().signal);
+      assert.ok(need <= points, `${need} of ${points} points: ${JSON.stringify(request)}, SEED=${SEED}`);
+      covered += points === 0 ? 0 : need / points;
+    }
+    // what is flushed is in no head
+    assert.ok(place === 'store' ? covered === 0 : covered > COUNT / 80, `${covered}`);
+
     const refused = { plain: 0, none: 0 };
     for (let i = 0; i < COUNT / 20; i++) {
       const limits = { ...DEFAULT_LIMITS, maxFetchedSeriesPerQuery: 20 + Math.floor(random() * 100) };
@@ -333,6 +361,10 @@ test(`${COUNT} random queries have the answers through a front end that they hav
     assert.ok(limited.answered > 0 && limited.cut > 0, JSON.stringify(limited));
   }
 });
+
+function pointsOf(series: readonly ResultSeries[]): number {
+  return series.reduce((sum, { times }) => sum + times.length, 0);
+}
 
 /** Aggregations alone and within others, and selectors whose need is estimated for naming no metric. */
 function someLimited(random: Random): string {
