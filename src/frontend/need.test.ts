@@ -102,13 +102,18 @@ test('what may pass is not refused', async () => {
   assert.equal(await refusal('x @ 17', { maxFetchedChunksPerQuery: 1 }), undefined);
 });
 
-test('what heads of ingesters hold is held against the limits by itself, from the first step on', async () => {
+test('what heads of ingesters hold is held against the limits by itself, from the first step to the last', async () => {
   const asked: unknown[] = [];
   const heads: SizesOf = async (_, { startMs, endMs, coverFromMs, spacingMs }, __, see) => {
     asked.push([startMs, endMs, coverFromMs, spacingMs]);
     see({ series: 400, chunks: 0, chunkBytes: 0, spans: [], coveredMs: 400 * 3_600_000 });
   };
-  const steps = { tenant: 't', ranges: [{ startMs: DAY_MS, endMs: 2 * DAY_MS }], stepMs: 15_000, lookbackMs: 300_000 };
+  const steps = {
+    tenant: 't',
+    ranges: [{ startMs: DAY_MS, endMs: 2 * DAY_MS + 14_000 }],
+    stepMs: 15_000,
+    lookbackMs: 300_000,
+  };
   const refused = (text: string, limits: Partial<typeof NONE>, places: readonly SizesOf[]) =>
     refuseHopeless(parseExpr(text), steps, { ...NONE, ...limits }, places, SIGNAL).then(
       () => undefined,
