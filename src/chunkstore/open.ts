@@ -12,6 +12,7 @@ import { CheckedFiles } from '../table/checked-files.ts';
 import type { TableStore } from '../table/client.ts';
 import type { DynamodbConfig } from '../table/dynamodb/config.ts';
 import { EmbeddedTableStore } from '../table/embedded.ts';
+import { TableChanges } from '../table/table-changes.ts';
 import type { IndexStore, ObjectStore, PeriodConfig } from './config.ts';
 import { Schema } from './schema.ts';
 
@@ -23,6 +24,8 @@ export interface StoreSpec {
   readonly hold?: HoldToken;
   /** Memory of the `CheckedFiles` that all who open it share. */
   readonly checked?: SharedArrayBuffer;
+  /** Memory of the `TableChanges` that all who open it share, whatever they open it for. */
+  readonly changes?: SharedArrayBuffer;
   readonly periods: readonly PeriodConfig[];
   readonly cassandra: CassandraConfig;
   readonly dynamodb: DynamodbConfig;
@@ -81,6 +84,7 @@ async function openTables(store: IndexStore, spec: StoreSpec, clock: Clock): Pro
         dir: path.join(spec.dir, 'tables'),
         hold: holdOf(spec, clock),
         ...(spec.checked === undefined ? {} : { checked: new CheckedFiles(spec.checked) }),
+        ...(spec.changes === undefined ? {} : { changes: new TableChanges(spec.changes) }),
       });
     case 'cassandra':
       return (await import('../table/cassandra/store.ts')).openCassandra(spec.cassandra, { clock });

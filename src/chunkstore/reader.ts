@@ -31,7 +31,7 @@ import { LabelBlocks, type Matches, type MetricFilter, metricFilter, SeriesMatch
 import { type SizedSpan, type StoreSize, sizeOfGroups, spanOf } from './store-size.ts';
 import { StoredWeights } from './stored-weights.ts';
 import type { Tombstone } from './tombstone-row.ts';
-import { deletedUntil, listTombstones, tombstonesOfQuery } from './tombstones.ts';
+import { deletedUntil, QueryTombstones } from './tombstones.ts';
 
 export interface ReaderOptions {
   /** The length of windows as they are flushed now. */
@@ -49,8 +49,8 @@ export interface ReaderOptions {
   readonly openBytesMax?: number;
   /** How long a tenant's samples are to be seen; 0: for ever. */
   readonly retentionMs?: (tenant: string) => number;
-  /** Reads a tenant's requests to delete series. */
-  readonly listTombstones?: typeof listTombstones;
+  /** Tenants' requests to delete series, which queries share with what they read besides. Absent: all of them. */
+  readonly tombstones?: QueryTombstones;
 }
 
 const OPTIONS = {
@@ -59,7 +59,6 @@ const OPTIONS = {
   rowCacheTtlMs: 600_000,
   rowCacheBytesMax: 64 * 2 ** 20,
   openBytesMax: 64 * 2 ** 20,
-  listTombstones,
 };
 
 /** Characters of a series' labels that are not counted, and how often longer ones are there: in values and keys. */
@@ -151,19 +150,21 @@ export class ChunkStoreReader {
   readonly #open: OpenGroups;
   readonly #labelBlocks = new KeptLabelBlocks();
   readonly #options: typeof OPTIONS & ReaderOptions;
+  readonly #tombstonesOf: QueryTombstones;
 
   /** @param kernel to decode with; others may use it between calls */
   constructor(schema: Schema, kernel: Kernel, clock: Clock, options: ReaderOptions = {}) {
     this.#schema = schema;
     this.#clock = clock;
     this.#options = { ...OPTIONS, ...options };
+    this.#tombstonesOf = options.tombstones ?? new QueryTombstones(schema, clock);
     this.index = new IndexReader(schema, clock, this.#options);
     this.#decoder = new GroupDecoder(kernel);
     this.#open = new OpenGroups(this.#decoder, this.#options.openBytesMax);
   }
 
   #tombstones(tenant: string, signal: AbortSignal) {
-    return tombstonesOfQuery(this.#schema, tenant, signal, this.#options.listTombstones);
+    return this.#tombstonesOf.of(tenant, signal);
   }
 
   /** Series that match and have samples in the range, fetched. With `labelsOnly` those of windows that touch the range. */

@@ -149,22 +149,75 @@ export function deletedUntil(tombstones: readonly Tombstone[]): number {
   return Math.max(Number.NEGATIVE_INFINITY, ...tombstones.filter(isOfTenant).map(({ endMs }) => endMs));
 }
 
-const ofQueries = new WeakMap<AbortSignal, Map<string, Promise<Tombstone[]>>>();
+/** Tenants without tombstones that are known. */
+const NONE_KNOWN_MAX = 1024;
+/** How long it is believed that a tenant has none: changes by another process, as of tools that restore a backup, are not counted. */
+const NONE_KNOWN_MS = 1_000;
+const NONE: Promise<readonly Tombstone[]> = Promise.resolve([]);
 
-/** As `listTombstones`, once for all that one query asks. @param signal the query's own */
-export function tombstonesOfQuery(
-  schema: Schema,
-  tenant: string,
-  signal: AbortSignal,
-  list = listTombstones,
-): Promise<Tombstone[]> {
-  const tenants = getOrMake(ofQueries, signal, () => new Map<string, Promise<Tombstone[]>>());
-  return getOrMake(tenants, tenant, () => list(schema, tenant, signal));
+/**
+ * Tombstones as queries read them: once for all that one query asks, and not again for a tenant that had none as long as its tables have
+ * not changed.
+ */
+export class QueryTombstones {
+  readonly #schema: Schema;
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
+  readonly #list: typeof listTombstones;
+  readonly #ofQueries = new WeakMap<AbortSignal, Map<string, Promise<readonly Tombstone[]>>>();
+  /** Tenant → when it had none, and what `#changes` said before that was read. */
+  readonly #none = new Map<string, { readonly changes: number; readonly readMs: number }>();
+
+  /** @param list reads those of a tenant */
+  constructor(schema: Schema, clock: Pick<Clock, 'monotonicMs'>, list = listTombstones) {
+    this.#schema = schema;
+    this.#clock = clock;
+    this.#list = list;
+  }
+
+  /** @param signal the query's own */
+  of(tenant: string, signal: AbortSignal): Promise<readonly Tombstone[]> {
+    const tenants = getOrMake(this.#ofQueries, signal, () => new Map<string, Promise<readonly Tombstone[]>>());
+    return getOrMake(tenants, tenant, () => this.#read(tenant, signal));
+  }
+
+  #read(tenant: string, signal: AbortSignal): Promise<readonly Tombstone[]> {
+    const changes = this.#changes();
+    if (changes === undefined) return this.#list(this.#schema, tenant, signal);
+    const readMs = this.#clock.monotonicMs();
+    const known = this.#none.get(tenant);
+    if (known?.changes === changes && readMs - known.readMs < NONE_KNOWN_MS) return NONE;
+    return this.#readAnew(tenant, { changes, readMs }, signal);
+  }
+
+  async #readAnew(
+    tenant: string,
+    state: { readonly changes: number; readonly readMs: number },
+    signal: AbortSignal,
+  ): Promise<readonly Tombstone[]> {
+    this.#none.delete(tenant);
+    const found = await this.#list(this.#schema, tenant, signal);
+    if (found.length === 0) {
+      if (this.#none.size === NONE_KNOWN_MAX) this.#none.delete(this.#none.keys().next().value!);
+      this.#none.set(tenant, state);
+    }
+    return found;
+  }
+
+  /** Changes of the tables that have tombstones, all counted together; undefined where they are not known. */
+  #changes(): number | undefined {
+    let sum = 0;
+    for (const period of this.#schema.periods) {
+      const changes = period.tables.client.changes?.(this.#schema.tenantsTable(period));
+      if (changes === undefined) return undefined;
+      sum += changes;
+    }
+    return sum;
+  }
 }
 
 /**
  * Tombstones of all periods; a tenant has few. They are read strongly and never from a cache: no query that begins
- * after a delete may see what was deleted, whichever process answers it.
+ * after a delete may see what was deleted, whichever process answers it. `QueryTombstones` leaves out reads that would find none.
  */
 export async function listTombstones(
   schema: Schema,

@@ -7,7 +7,7 @@ import { ChunkStoreReader, type StoreSelect } from '../chunkstore/reader.ts';
 import type { Schema } from '../chunkstore/schema.ts';
 import type { StoreSize } from '../chunkstore/store-size.ts';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
-import { listTombstones, Tombstones, tombstonesOfQuery } from '../chunkstore/tombstones.ts';
+import { type listTombstones, QueryTombstones, Tombstones } from '../chunkstore/tombstones.ts';
 import type { TenantDeletion, TenantHider } from '../contract/control.ts';
 import type { HeadSizeRequest, IngesterClient } from '../contract/ingester.ts';
 import type { InstantOutcome, InstantRequest, QueryRunContext } from '../contract/query.ts';
@@ -108,13 +108,13 @@ export class Querier implements TenantHider {
 
   constructor(options: QuerierOptions) {
     const { schema, ingester, clock, random, purger, keepFlushedMs, windowMs, blockCache, rowCacheBytesMax } = options;
-    const { listTombstones: list = listTombstones } = options;
+    const tombstones = new QueryTombstones(schema, clock, options.listTombstones);
     this.#options = options;
     this.turns = new QueryTurns(clock, options.priority);
     this.#storedSinceMs = ingester.storedSinceMs?.bind(ingester);
     this.#memory = new SharedMemory(options.config.workerHeapMb * 1024 * 1024);
     this.#recent = new UndeletedSource(headSource(ingester, Kernel.create()), (tenant, signal) =>
-      tombstonesOfQuery(schema, tenant, signal, list),
+      tombstones.of(tenant, signal),
     );
     this.#tombstones = new Tombstones(schema, clock, random, purger.deleteRequestCancelPeriodMs);
     this.#generations = new Generations(schema, clock, (count) =>
@@ -127,7 +127,7 @@ export class Querier implements TenantHider {
       rowCacheTtlMs: (keepFlushedMs * 2) / 3,
       rowCacheBytesMax,
       rowsSinceMs: this.#storedSinceMs,
-      listTombstones: list,
+      tombstones,
       rowsCache: options.rowsCache,
       ...(blockCache === undefined ? {} : { blockCache }),
       retentionMs: (tenant) => this.#retentions.of(tenant),

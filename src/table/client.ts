@@ -21,6 +21,11 @@ export interface TableClient {
     next: Uint8Array | undefined,
     signal?: AbortSignal,
   ): Promise<boolean>;
+  /**
+   * A count that is another one from when a change of the table is told to whoever made it, in any thread of this process. Absent or
+   * undefined: it is not known. Changes that another process makes, as tools do, are not counted.
+   */
+  changes?(table: string): number | undefined;
   close(): Promise<void>;
 }
 

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import type { Row } from './client.ts';
 import { EmbeddedTableStore } from './embedded.ts';
+import { TableChanges } from './table-changes.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'pallium-embedded-'));
 process.on('exit', () => rmSync(root, { recursive: true, force: true }));
@@ -34,6 +35,32 @@ test('what was written is there after closing and opening again', async () => {
   assert.deepEqual(await values(second, 't'), ['v']);
   await second.close();
   await assert.rejects(second.write('t', [row('h', 'r')]), /store is closed/);
+});
+
+test('every change is counted before it is told, and by all that share the counts', async () => {
+  const dir = join(root, 'counted');
+  const memory = TableChanges.memory();
+  const open = () => EmbeddedTableStore.open({ dir, changes: new TableChanges(memory) });
+  const [one, other] = [await open(), await open()];
+  let last = other.changes('t');
+  const changed = async (change: Promise<unknown>) => {
+    await change;
+    const now = other.changes('t');
+    assert.notEqual(now, last);
+    last = now;
+  };
+  await changed(one.create('t'));
+  await changed(one.write('t', [row('h', 'r', 'v')]));
+  await changed(one.compareAndSet('t', row('h', 's'), undefined, bytes('w')));
+  await changed(one.delete('t', [row('h', 'r')]));
+  assert.equal(other.changes('u'), one.changes('u'));
+  for await (const _ of one.scan('t'));
+  assert.equal(other.changes('t'), last, 'reading is no change');
+  await changed(one.drop('t'));
+  await Promise.all([one.close(), other.close()]);
+  const alone = await EmbeddedTableStore.open({ dir });
+  assert.equal(alone.changes('t'), undefined, 'others may change it, too');
+  await alone.close();
 });
 
 test('dropping a table leaves no file behind', async () => {

@@ -23,6 +23,7 @@ import { CompareAndSets } from './compare-and-sets.ts';
 import { joinKey, splitKey } from './key.ts';
 import { checkRows } from './limits.ts';
 import { assertTableName, isTableName } from './name.ts';
+import type { TableChanges } from './table-changes.ts';
 import { tableFileFault } from './table-file.ts';
 
 const BACKEND = 'embedded';
@@ -51,6 +52,8 @@ export interface EmbeddedTableOptions {
   readonly tablesOpenMax?: number;
   /** Files that another store of this process has looked at. */
   readonly checked?: CheckedFiles;
+  /** Counts of all stores of this process that have the folder open; absent: changes are not counted. */
+  readonly changes?: TableChanges;
   /** Asked before anything is changed. */
   readonly hold?: FolderHold | undefined;
 }
@@ -66,6 +69,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
   readonly #readOnly: boolean;
   readonly #tablesOpenMax: number;
   readonly #checked: CheckedFiles;
+  readonly #changes: TableChanges | undefined;
   readonly #hold: FolderHold | undefined;
   readonly #lmdb: typeof import('lmdb');
   /** Least recently used first. */
@@ -78,6 +82,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     this.#readOnly = options.readOnly ?? false;
     this.#tablesOpenMax = options.tablesOpenMax ?? 64;
     this.#checked = options.checked ?? new CheckedFiles();
+    this.#changes = options.changes;
     this.#hold = options.hold;
   }
 
@@ -164,6 +169,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
       rmSync(`${aside}-lock`, { force: true });
     }
     syncFolder(this.#dir);
+    this.#changes?.add(table);
     const entry = this.#acquire(table, 'create');
     if (entry) release(entry);
   }
@@ -176,6 +182,11 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     rmSync(this.#path(table), { force: true });
     rmSync(join(this.#dir, table + LOCK_FILE), { force: true });
     syncFolder(this.#dir);
+    this.#changes?.add(table);
+  }
+
+  changes(table: string): number | undefined {
+    return this.#changes?.of(table);
   }
 
   async list(): Promise<readonly string[]> {
@@ -246,6 +257,8 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     } catch (thrown) {
       throw this.#errorOf(await reasonOf(thrown), operation, table);
     } finally {
+      // a part of what failed may be there
+      this.#changes?.add(table);
       release(entry);
     }
     if (fileOf(this.#path(table)) !== entry.file)

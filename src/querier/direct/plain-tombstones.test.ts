@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Schema, TABLE_MS_DEFAULT } from '../../chunkstore/schema.ts';
-import { Tombstones, tombstonesOfQuery } from '../../chunkstore/tombstones.ts';
+import { QueryTombstones, Tombstones } from '../../chunkstore/tombstones.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
@@ -25,7 +25,8 @@ async function created(matchers: readonly LabelMatcher[], times = 1) {
   return schema;
 }
 
-const ask = (schema: Schema) => tombstonesOfQuery(schema, 'a', new AbortController().signal, listPlainTombstones);
+const ask = (schema: Schema) =>
+  new QueryTombstones(schema, new ManualClock(), listPlainTombstones).of('a', new AbortController().signal);
 
 test('delete requests that are spelt are listed', async () => {
   const found = await ask(await created([LabelMatcher.of('a', '=', 'b'), LabelMatcher.of('c', '=~', 'd|10\\.0')], 3));
