@@ -49,6 +49,7 @@ export interface ApiResponse {
   readonly status: number;
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Its memory belongs to whoever takes the answer. */
   readonly body: Uint8Array;
   /** Where present, follows `body`: made as it is taken, and to be taken to its end or left by `return`. */
   readonly parts?: AsyncIterable<Uint8Array>;

@@ -129,10 +129,10 @@ export class ApiJsonWriter {
     if (this.#length + most <= this.#bytes.length) return;
     const capacity = Math.max(this.#length + most, this.#bytes.length * 2);
     this.#onHold(capacity);
-    const grown = new Uint8Array(capacity);
-    grown.set(this.#bytes.subarray(0, this.#length));
-    this.#onHold(-this.#bytes.length);
-    this.#bytes = grown;
+    const before = this.#bytes.length;
+    // the memory of before is freed here: left to V8 it counts as the heap's, which is collected for it again and again
+    this.#bytes = new Uint8Array(this.#bytes.buffer.transfer(capacity));
+    this.#onHold(-before);
   }
 }
 

@@ -78,7 +78,7 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
           return {
             status,
             headers: status === 204 ? headers : { ...headers, 'content-type': contentType },
-            body: parts === undefined ? body : withRest(body, parts),
+            ...(parts === undefined ? { body, isOwn: true } : { body: withRest(body, parts) }),
           };
         },
       }),

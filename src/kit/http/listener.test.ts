@@ -11,6 +11,7 @@ import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { Registry } from 'prom-client';
 import { Agent, request as send } from 'undici';
 import { scratchFolder } from '../../../test/harness/scratch-folder.ts';
+import { until } from '../../../test/harness/wait.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { storeErrors } from '../../model/errors-store.ts';
 import { writeErrors } from '../../model/errors-write.ts';
@@ -85,6 +86,43 @@ test('paths are decoded without loss, bodies stay as they came', async () => {
     headers: { 'x-scope-orgid': 't1', 'content-encoding': 'snappy' },
   });
   assert.deepEqual(await post.body.json(), ['POST', '/echo/a', '', 'abc', 't1']);
+});
+
+test("an answer's own memory is freed once it is sent, and no other's", async () => {
+  const bodies: Uint8Array[] = [];
+  const route = (path: string, isOwn: boolean, size: number): Route => ({
+    path,
+    methods: ['GET'],
+    needs: 'read',
+    handle() {
+      const body = new Uint8Array(size).fill(120);
+      bodies.push(body);
+      return { status: 200, body, isOwn };
+    },
+  });
+  const { url } = await listen([
+    route('/some', true, 50_000),
+    route('/many', true, 3_000_000),
+    route('/kept', false, 50_000),
+  ]);
+  for (const [path, size] of [
+    ['/some', 50_000],
+    ['/many', 3_000_000],
+    ['/kept', 50_000],
+  ] as const) {
+    for (const headers of [{}, { 'accept-encoding': 'gzip' }]) {
+      const { body } = await send(`${url}${path}`, { headers });
+      const bytes = Buffer.from(await body.arrayBuffer());
+      const plain = 'accept-encoding' in headers ? gunzipSync(bytes) : bytes;
+      assert.ok(plain.length === size && plain.every((byte) => byte === 120));
+    }
+  }
+  // what a client has is not at once known to have gone out
+  await until('freed', async () => bodies.slice(0, 4).every(({ length }) => length === 0));
+  assert.deepEqual(
+    bodies.slice(4).map(({ length }) => length),
+    [50_000, 50_000],
+  );
 });
 
 test('a body is alone in its memory, and may be empty or cut short', async () => {

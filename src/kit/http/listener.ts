@@ -26,7 +26,7 @@ import { failureOf, failureResponse } from './failure.ts';
 import { networkOf } from './login-brake.ts';
 import { type HttpResponse, needOf, type Route, textResponse } from './message.ts';
 import { RoutePaths } from './route-paths.ts';
-import { cutWhenUnread, isLarge, type Patience, piecesOf, writeBody } from './send.ts';
+import { cutWhenUnread, freeWhenSent, isLarge, type Patience, piecesOf, writeBody } from './send.ts';
 import { StandStills } from './stand-stills.ts';
 import { tlsOptions } from './tls.ts';
 import {
@@ -413,6 +413,7 @@ export class HttpListener implements Service {
     }
     const whole = encoding === undefined ? body : await compress(body, encoding);
     sent(sizeOf(whole));
+    if (response.isOwn === true && body instanceof Uint8Array) freeWhenSent(reply.raw, body);
     if (whole instanceof Uint8Array && isLarge(whole) && request.method !== 'HEAD') {
       reply.header('content-length', whole.length);
       await sendStream(reply, piecesOf(whole), this.#patience);

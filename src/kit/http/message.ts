@@ -28,6 +28,8 @@ export interface HttpResponse {
   readonly headers?: Readonly<Record<string, string>>;
   /** A stream is asked for its next piece only when the client has taken most of those before. */
   readonly body?: string | Uint8Array | AsyncIterable<Uint8Array>;
+  /** Nobody else has the memory of its body, which goes with the answer. */
+  readonly isOwn?: boolean;
 }
 
 export type Need = Right | 'nothing';

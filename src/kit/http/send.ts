@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { after, type Clock } from '../../lib/clock.ts';
+import { freeMoved } from '../thread/movable.ts';
 
 /** Bodies are written in pieces of this size: a client that takes none of it for too long is cut off. */
 const PIECE_BYTES = 256 << 10;
@@ -57,6 +58,22 @@ export function cutWhenUnread(raw: ServerResponse, { clock, pieceTimeoutMs }: Pa
   if (raw.writableFinished || raw.destroyed || raw.socket?.writableLength === 0) return;
   const timer = after(clock, pieceTimeoutMs, () => raw.destroy());
   raw.once('close', () => timer.cancel());
+}
+
+/** Smaller bodies are not worth it. */
+const FREED_BYTES_MIN = 32 << 10;
+
+/**
+ * Frees a body once all of it went out, where it is alone in its buffer. Left to V8, some megabytes of answers are enough for this
+ * thread's small heap to be collected as a whole. That of a client that goes before is left to it all the same.
+ */
+export function freeWhenSent(raw: ServerResponse, body: Uint8Array): void {
+  const { socket } = raw;
+  if (socket === null || body.length < FREED_BYTES_MIN || body.length < body.buffer.byteLength) return;
+  raw.once('finish', () => {
+    // of a connection that was cut something may still be under way
+    if (!socket.destroyed) freeMoved(body);
+  });
 }
 
 async function drained(raw: ServerResponse, { clock, pieceTimeoutMs }: Patience, signal: AbortSignal): Promise<void> {
