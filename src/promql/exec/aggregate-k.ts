@@ -8,6 +8,8 @@ import { groupSeries } from './grouping.ts';
 
 const INT64_MIN = -(2 ** 63);
 const INT64_MAX = 2 ** 63 - 1024;
+/** So many are sorted where they lie: at most steps a query asks for a few. */
+const INSERTED_MAX = 32;
 
 /** Series in ascending order, each of one group: looked at one after the other. */
 export interface GroupedSeries {
@@ -150,7 +152,9 @@ async function chooseBest(
   for (let group = 0; group < groups; group++) {
     for (let step = 0; step < steps; step++) {
       if (execution.due) await execution.breathe();
-      for (const { series, value } of heaps.best(group, step)) {
+      const [begin, end] = heaps.sorted(group, step);
+      for (let at = begin; at < end; at++) {
+        const series = heaps.series[at]!;
         let out = rows.get(series);
         if (out === undefined) {
           out = new Row(steps);
@@ -158,7 +162,7 @@ async function chooseBest(
           rows.set(series, out);
           order.push(series);
         }
-        out.setFloat(step, value);
+        out.setFloat(step, heaps.values[at]!);
       }
     }
   }
@@ -181,8 +185,8 @@ class BestHeaps {
   readonly #base: Int32Array;
   readonly #room: Int32Array;
   readonly #size: Int32Array;
-  readonly #values: Float64Array;
-  readonly #series: Int32Array;
+  readonly values: Float64Array;
+  readonly series: Int32Array;
 
   constructor(execution: Execution, groupOf: Int32Array, groupCount: number, param: Row, sign: 1 | -1) {
     const { steps } = param;
@@ -205,14 +209,14 @@ class BestHeaps {
     // before there is anything that takes it
     execution.hold(at, at * 12 + groupCount * steps * 4);
     this.#size = new Int32Array(groupCount * steps);
-    this.#values = new Float64Array(at);
-    this.#series = new Int32Array(at);
+    this.values = new Float64Array(at);
+    this.series = new Int32Array(at);
   }
 
   offer(row: Row, series: number): void {
     const group = this.#groupOf[series]!;
     const room = this.#room[group]!;
-    const values = this.#values;
+    const values = this.values;
     for (let step = 0; step < this.#steps; step++) {
       if (row.present[step] !== FLOAT_POINT) continue;
       const k = Math.min(room, this.#k[step]!);
@@ -223,12 +227,12 @@ class BestHeaps {
       const size = this.#size[cell]!;
       if (size < k) {
         values[at + size] = value;
-        this.#series[at + size] = series;
+        this.series[at + size] = series;
         this.#size[cell] = size + 1;
         this.#siftUp(at, size);
       } else if (this.#replaces(value, values[at]!)) {
         values[at] = value;
-        this.#series[at] = series;
+        this.series[at] = series;
         this.#siftDown(at, size);
       }
     }
@@ -239,17 +243,17 @@ class BestHeaps {
   }
 
   #worse(a: number, b: number): boolean {
-    const x = this.#values[a]!;
-    return Number.isNaN(x) || x * this.#sign < this.#values[b]! * this.#sign;
+    const x = this.values[a]!;
+    return Number.isNaN(x) || x * this.#sign < this.values[b]! * this.#sign;
   }
 
   #swap(a: number, b: number): void {
-    const value = this.#values[a]!;
-    this.#values[a] = this.#values[b]!;
-    this.#values[b] = value;
-    const series = this.#series[a]!;
-    this.#series[a] = this.#series[b]!;
-    this.#series[b] = series;
+    const value = this.values[a]!;
+    this.values[a] = this.values[b]!;
+    this.values[b] = value;
+    const series = this.series[a]!;
+    this.series[a] = this.series[b]!;
+    this.series[b] = series;
   }
 
   #siftUp(base: number, from: number): void {
@@ -274,11 +278,32 @@ class BestHeaps {
     }
   }
 
-  /** Best first; equal ones as the heap had them. */
-  best(group: number, step: number): { series: number; value: number }[] {
-    const at = this.#base[group]! + step * this.#room[group]!;
-    const order = Array.from({ length: this.#size[group * this.#steps + step]! }, (_, i) => at + i);
+  /**
+   * Puts what a group has at a step in order, once: best first, equal ones as the heap had them. Nothing can be offered after that.
+   * @returns where it begins and ends
+   */
+  sorted(group: number, step: number): readonly [begin: number, end: number] {
+    const begin = this.#base[group]! + step * this.#room[group]!;
+    const end = begin + this.#size[group * this.#steps + step]!;
+    if (end - begin > INSERTED_MAX) this.#sortMany(begin, end);
+    else {
+      for (let i = begin + 1; i < end; i++) {
+        for (let at = i; at > begin && this.#worse(at - 1, at); at--) this.#swap(at - 1, at);
+      }
+    }
+    return [begin, end];
+  }
+
+  #sortMany(begin: number, end: number): void {
+    const order = Array.from({ length: end - begin }, (_, i) => begin + i);
     order.sort((a, b) => (this.#worse(b, a) ? -1 : this.#worse(a, b) ? 1 : 0));
-    return order.map((i) => ({ series: this.#series[i]!, value: this.#values[i]! }));
+    this.values.set(
+      order.map((i) => this.values[i]!),
+      begin,
+    );
+    this.series.set(
+      order.map((i) => this.series[i]!),
+      begin,
+    );
   }
 }
