@@ -32,9 +32,9 @@ export type QueryRole = {
   connect(request: { readonly heads: HeadPorts; readonly shared: MessagePort }): Promise<void>;
   /** The way to a shard that was started again. */
   reconnect(request: ShardReplacement): Promise<void>;
-  /** Where the answer has parts they go through the port: its head first, and the call is under way until the last is taken. */
+  /** An answer with parts begins with a `PartedHead`, and the call is under way until the last part is taken. */
   handle(
-    request: { readonly request: ApiRequest; readonly parts?: MessagePort; readonly turn?: JobTurn } & Limited,
+    request: { readonly request: ApiRequest; readonly turn?: JobTurn } & Limited,
     call: CallContext,
   ): Promise<Transferred<Worked<ApiResponse>>>;
   instant(request: Asked<InstantRequest> & Limited, call: CallContext): Promise<Worked<QueryResult>>;
@@ -44,9 +44,9 @@ export type QueryRole = {
     request: Asked<readonly InstantRequest[]> & Limited,
     call: CallContext,
   ): Promise<Worked<readonly InstantOutcome[]>>;
-  /** Works at a job of a front end elsewhere; parts of its answer go as those of `handle`. */
+  /** Works at a job of a front end elsewhere; an answer with parts, if it may have some, begins with a `PartedJob`. */
   job(
-    request: { readonly tenant: string; readonly payload: Uint8Array; readonly parts?: MessagePort } & Limited,
+    request: { readonly tenant: string; readonly payload: Uint8Array; readonly inParts: boolean } & Limited,
     call: CallContext,
   ): Promise<Transferred<Worked<JobAnswer>>>;
   documentTenants(request: { readonly kind: string }, call: CallContext): Promise<readonly string[]>;
@@ -58,8 +58,13 @@ export type QueryRole = {
   tenantDeletion(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion | undefined>;
 };
 
-/** The first of an answer that comes in parts. */
-export type PartedHead = Pick<Worked<ApiResponse>, 'answer' | 'metrics'>;
+/** The first of an answer that comes in parts: the others go through the port. */
+export type PartedHead = Pick<Worked<ApiResponse>, 'answer' | 'metrics'> & Parted;
+export type PartedJob = JobAnswer & Parted;
+
+interface Parted {
+  readonly parts: MessagePort;
+}
 
 /** Who evaluates: this process, which reads recent samples from its shards or from the owners on the ring; or queriers elsewhere. */
 export type HeadPorts =

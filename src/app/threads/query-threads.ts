@@ -29,7 +29,15 @@ import type { ClusterNode } from '../cluster/cluster-node.ts';
 import { ringPorts } from '../cluster/thread-ring.ts';
 import { GenerationReads } from './generation-reads.ts';
 import type { ThreadLayout } from './layout.ts';
-import type { HeadPorts, JobsRole, PartedHead, QueryRole, QueryWorkerData, SharedCachesRole } from './query-role.ts';
+import type {
+  HeadPorts,
+  JobsRole,
+  PartedHead,
+  PartedJob,
+  QueryRole,
+  QueryWorkerData,
+  SharedCachesRole,
+} from './query-role.ts';
 import type { ShardHost } from './shard-thread-role.ts';
 import { SharedRows } from './shared-rows.ts';
 
@@ -151,45 +159,29 @@ export class QueryThreads implements Service, QueryWorkers {
     const { costMs = 0, priority = 0 } = turn ?? {};
     // its jobs have their turns where they are left
     if (!('desk' in heads)) {
-      const options = { ...own, ...turn };
-      if (request.takesParts === true) return this.#handleInParts({ request, limits }, options);
-      return this.#pool!.call('handle', { request, limits }, options);
+      return this.#handled({ request, limits }, { ...own, ...turn });
     }
     const { desk } = heads;
     const query = desk.begin();
-    const asked = { request, limits, turn: { query, costMs, priority } };
-    const ended = () => desk.end(query);
-    if (request.takesParts === true) return this.#handleInParts(asked, own, ended);
-    return this.#pool!.call('handle', asked, own).finally(ended);
+    return this.#handled({ request, limits, turn: { query, costMs, priority } }, own, () => desk.end(query));
   }
 
   /**
    * The answer as soon as its head is here, where it has parts: the call goes on while they are taken.
    * @param ended called when it is over
    */
-  async #handleInParts(
+  async #handled(
     asked: Parameters<QueryRole['handle']>[0],
     options: PooledCallOptions,
-    ended: () => void = () => {},
+    ended?: () => void,
   ): Promise<Worked<ApiResponse>> {
-    const { port1, port2 } = new MessageChannel();
-    const head = new Promise<PartedHead>((resolve) => {
-      port1.once('message', resolve);
-    });
-    const whole = this.#pool!.call('handle', { ...asked, parts: port2 }, { ...options, transfer: [port2] });
-    whole.then(ended, ended);
-    const worked = await Promise.race([head, whole]).catch((thrown) => {
-      port1.close();
-      throw thrown;
-    });
-    if ('cache' in worked) {
-      port1.close();
-      return worked;
-    }
-    const failed = whole.then(() => new Promise<never>(() => {}));
-    failed.catch(() => {}); // whoever takes parts hears of it
-    const { answer, metrics } = worked;
-    return { answer: { ...answer, parts: takenParts(port1, failed) }, cache: undefined, metrics };
+    const { promise: head, resolve: begun } = Promise.withResolvers<PartedHead>();
+    const whole = this.#pool!.call('handle', asked, { ...options, begun });
+    if (ended !== undefined) whole.then(ended, ended);
+    const worked = await Promise.race([head, whole]);
+    if ('cache' in worked) return worked;
+    const { answer, metrics, parts } = worked;
+    return { answer: { ...answer, parts: takenParts(parts, failing(whole)) }, cache: undefined, metrics };
   }
 
   /** Works at a job of a front end elsewhere. */
@@ -201,24 +193,12 @@ export class QueryThreads implements Service, QueryWorkers {
     // it has waited for its turn already
     const owner = isOfRules === true ? `${RULES_OF}${tenant}` : this.#pool!.quietest(tenantsOf(tenant));
     const options = { signal, tenant: owner, costMs, priority, gathers: isOfRules === true };
-    if (!inParts) return this.#pool!.call('job', { tenant, payload, limits }, options);
-    const { port1, port2 } = new MessageChannel();
-    const begun = new Promise<JobAnswer>((resolve) => {
-      port1.once('message', resolve);
-    });
-    const request = { tenant, payload, limits, parts: port2 };
-    const whole = this.#pool!.call('job', request, { ...options, transfer: [port2] });
-    const answer = await Promise.race([begun, whole]).catch((thrown) => {
-      port1.close();
-      throw thrown;
-    });
-    if ('answer' in answer) {
-      port1.close();
-      return answer;
-    }
-    const failed = whole.then(() => new Promise<never>(() => {}));
-    failed.catch(() => {}); // whoever takes parts hears of it
-    return { answer: { ...answer, parts: takenParts(port1, failed) }, cache: undefined };
+    const { promise: head, resolve: begun } = Promise.withResolvers<PartedJob>();
+    const whole = this.#pool!.call('job', { tenant, payload, limits, inParts }, { ...options, begun });
+    const worked = await Promise.race([head, whole]);
+    if ('answer' in worked) return worked;
+    const { parts, ...answer } = worked;
+    return { answer: { ...answer, parts: takenParts(parts, failing(whole)) }, cache: undefined };
   }
 
   instant(asked: Asked<InstantRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
@@ -279,6 +259,13 @@ export class QueryThreads implements Service, QueryWorkers {
     this.#rows.close();
     await this.#pool?.close();
   }
+}
+
+/** Rejects when a call fails of whose answer some is here; whoever takes the rest hears of it. */
+function failing(call: Promise<unknown>): Promise<never> {
+  const failed = call.then(() => new Promise<never>(() => {}));
+  failed.catch(() => {});
+  return failed;
 }
 
 /** Leaves the jobs of a thread with the desk. */

@@ -1,4 +1,4 @@
-import { type MessagePort, workerData } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, workerData } from 'node:worker_threads';
 import { PromApi } from '../../api/backend.ts';
 import { inflateReadRequest } from '../../api/remote-read.ts';
 import type { ApiSources } from '../../api/sources.ts';
@@ -61,6 +61,7 @@ import type {
   JobsRole,
   JobTurn,
   PartedHead,
+  PartedJob,
   QueryRole,
   QueryWorkerData,
   SharedCachesRole,
@@ -376,7 +377,7 @@ const role: QueryRole = {
     // the memory of the one before goes when nobody holds it
     garbage.collect();
   },
-  async handle({ request, limits, turn, parts: port }, { signal }) {
+  async handle({ request, limits, turn }, { signal, begin }) {
     let elsewhereMs: number | undefined;
     const { answer, ...how } = await worked(async ({ sources }) => {
       const from = sources(request.tenant, limits, turn);
@@ -386,10 +387,13 @@ const role: QueryRole = {
       const [whole] = asked ? await Promise.all([asked, own.parts?.[Symbol.asyncIterator]().return?.()]) : [];
       const { parts, ...response } = whole ?? own;
       elsewhereMs = from.workedMs();
-      if (parts === undefined || port === undefined) return { ...response, body: movable(response.body) };
-      const asks = response.status === 200 ? await askedFor(request, signal) : undefined;
-      port.postMessage({ answer: response, metrics: asks } satisfies PartedHead);
-      await sendParts(port, parts, signal);
+      const body = movable(response.body);
+      if (parts === undefined) return { ...response, body };
+      const metrics = response.status === 200 ? await askedFor(request, signal) : undefined;
+      const { port1, port2 } = new MessageChannel();
+      const head: PartedHead = { answer: { ...response, body }, metrics, parts: port2 };
+      begin(head, [body.buffer, port2]);
+      await sendParts(port1, parts, signal);
       return { ...response, body: new Uint8Array(0) };
     });
     const metrics = answer.status === 200 ? await askedFor(request, signal) : undefined;
@@ -407,7 +411,7 @@ const role: QueryRole = {
     const done = await worked(({ querier }) => querier.instants(tenant, request, limits, { signal }));
     return { ...done, metrics: await askedByRules(request, signal) };
   },
-  async job({ tenant, payload, limits, parts: port }, { signal }) {
+  async job({ tenant, payload, limits, inParts }, { signal, begin }) {
     const request = decodeRequest(payload);
     let metrics: AskedFor | undefined;
     const { answer, ...how } = await worked(async (own) => {
@@ -443,9 +447,10 @@ const role: QueryRole = {
       );
       throwFailure(api.status, body);
       const answered = { head: { workedMs: workedMs(), api }, bytes: movable(body) };
-      if (parts === undefined || port === undefined) return answered;
-      port.postMessage(answered);
-      await sendParts(port, parts, signal);
+      if (parts === undefined || !inParts) return answered;
+      const { port1, port2 } = new MessageChannel();
+      begin({ ...answered, parts: port2 } satisfies PartedJob, [answered.bytes.buffer, port2]);
+      await sendParts(port1, parts, signal);
       return { ...answered, bytes: new Uint8Array(0) };
     });
     return Transferred.of({ answer, ...how, metrics }, [answer.bytes.buffer]);

@@ -243,10 +243,11 @@ function callsOf(shard: ShardRole): ShardCalls {
     async call<M extends keyof ShardRole>(
       method: M,
       request: RequestOf<ShardRole, M>,
-      { signal = NEVER }: CallOptions = {},
+      { signal = NEVER, begun }: CallOptions = {},
     ): Promise<ResponseOf<ShardRole, M>> {
       signal.throwIfAborted();
-      const answer = await shard[method](request as never, { signal });
+      const begin = (response: unknown) => begun?.(response as never);
+      const answer = await shard[method](request as never, { signal, begin });
       return (answer instanceof Transferred ? answer.value : answer) as ResponseOf<ShardRole, M>;
     },
   };

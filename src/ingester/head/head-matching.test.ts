@@ -104,8 +104,9 @@ test('an expression that takes long to match lets others work, and ends with its
     Array.from({ length: 500 }, (_, i) => ({ __name__: 'evil', id: `more-${i}`, v: text(2000) })),
   );
   const caller = new AbortController();
-  const asked = role.select({ tenant: 't', matchers, ...EVERYTHING }, { signal: caller.signal });
-  const label = role.labels({ tenant: 't', matchers: [matchers], ...EVERYTHING }, { signal: caller.signal });
+  const call = { signal: caller.signal, begin() {} };
+  const asked = role.select({ tenant: 't', matchers, ...EVERYTHING }, call);
+  const label = role.labels({ tenant: 't', matchers: [matchers], ...EVERYTHING }, call);
   setTimeout(() => caller.abort(new Error('gone')), 50);
   await Promise.all([assert.rejects(asked, /gone/), assert.rejects(label, /gone/)]);
   assert.equal(shard.head.holdRefs, false);

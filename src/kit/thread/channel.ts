@@ -11,6 +11,8 @@ export type Role = Readonly<Record<string, (request: never, call: CallContext) =
 export interface CallContext {
   /** Aborted when the caller no longer waits. */
   readonly signal: AbortSignal;
+  /** Tells the caller something before the call is over (`CallOptions.begun`). */
+  begin(response: unknown, transfer?: readonly Transferable[]): void;
 }
 
 /** Messages that may be sent: to a method its request, back its response. */
@@ -39,6 +41,8 @@ export interface CallOptions<T = unknown> {
   readonly signal?: AbortSignal;
   /** Takes an answer that comes when the call was cancelled: what it holds may have to be given back. */
   readonly dropped?: (response: T) => void;
+  /** Takes what the role tells before the call is over (`CallContext.begin`). */
+  readonly begun?: (response: never) => void;
 }
 
 /** The two ends of a `MessagePort`, a `Worker`, or `parentPort`. */
@@ -53,6 +57,7 @@ type ToRole =
   | { readonly kind: 'cancel'; readonly id: number };
 
 type FromRole =
+  | { readonly kind: 'begun'; readonly id: number; readonly response: unknown }
   | { readonly kind: 'answer'; readonly id: number; readonly response: unknown }
   | { readonly kind: 'error'; readonly id: number; readonly error: WireError };
 
@@ -88,7 +93,7 @@ export class Channel<R extends Role> {
   call<M extends keyof R & string>(
     method: M,
     request: RequestOf<R, M>,
-    { transfer, signal, dropped }: CallOptions<ResponseOf<R, M>> = {},
+    { transfer, signal, dropped, begun }: CallOptions<ResponseOf<R, M>> = {},
   ): Promise<ResponseOf<R, M>> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) return reject(this.#closed);
@@ -105,6 +110,7 @@ export class Channel<R extends Role> {
         resolve: resolve as (response: unknown) => void,
         reject,
         done: () => signal?.removeEventListener('abort', cancel),
+        begun: begun as ((response: unknown) => void) | undefined,
       });
       this.#port.postMessage({ kind: 'call', id, method, request } satisfies ToRole, transfer);
     });
@@ -123,6 +129,10 @@ export class Channel<R extends Role> {
 
   #take(message: FromRole): void {
     const call = this.#calls.get(message.id);
+    if (message.kind === 'begun') {
+      call?.begun?.(message.response);
+      return;
+    }
     if (call === undefined) {
       this.#drop(message);
       return;
@@ -134,7 +144,7 @@ export class Channel<R extends Role> {
   }
 
   /** The answer of a call that was cancelled: nobody waits for it. */
-  #drop(message: FromRole): void {
+  #drop(message: Exclude<FromRole, { readonly kind: 'begun' }>): void {
     const dropped = this.#dropped.get(message.id);
     this.#dropped.delete(message.id);
     if (message.kind === 'answer') dropped?.(message.response);
@@ -145,6 +155,7 @@ interface PendingCall {
   resolve(response: unknown): void;
   reject(reason: unknown): void;
   done(): void;
+  readonly begun: ((response: unknown) => void) | undefined;
 }
 
 /** The role's end: answers the messages of `port` until it is closed. */
@@ -162,7 +173,9 @@ export function serve(port: Port, role: Role): void {
     const { id } = message;
     const cancel = new AbortController();
     running.set(id, cancel);
-    answer(role, message, cancel.signal)
+    const begin: CallContext['begin'] = (response, transfer) =>
+      port.postMessage({ kind: 'begun', id, response } satisfies FromRole, transfer);
+    answer(role, message, { signal: cancel.signal, begin })
       .then(({ value, transfer }) =>
         port.postMessage({ kind: 'answer', id, response: value } satisfies FromRole, transfer),
       )
@@ -174,11 +187,11 @@ export function serve(port: Port, role: Role): void {
 async function answer(
   role: Role,
   message: ToRole & { kind: 'call' },
-  signal: AbortSignal,
+  call: CallContext,
 ): Promise<{ value: unknown; transfer: readonly Transferable[] }> {
   const method = role[message.method];
   if (method === undefined) throw new Error(`bug: this role has no method ${message.method}`);
-  const response = await method(message.request as never, { signal });
+  const response = await method(message.request as never, call);
   return response instanceof Transferred ? response : { value: response, transfer: [] };
 }
 

@@ -1,4 +1,5 @@
-import { workerData } from 'node:worker_threads';
+import { once } from 'node:events';
+import { MessageChannel, workerData } from 'node:worker_threads';
 import { writeErrors } from '../../model/errors-write.ts';
 import { type CallContext, type Role, Transferred } from './channel.ts';
 import { serveWorker } from './worker.ts';
@@ -27,6 +28,14 @@ const role = {
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
     clearTimeout(timer);
     aborted++;
+  },
+  /** Tells its caller how many there will be, through a port the rest; the answer comes when the port is closed. */
+  async count({ upTo }: { upTo: number }, { begin }: CallContext): Promise<string> {
+    const { port1, port2 } = new MessageChannel();
+    begin({ upTo, port: port2 }, [port2]);
+    for (let i = 1; i <= upTo; i++) port1.postMessage(i);
+    await once(port1, 'close');
+    return 'all taken';
   },
   sleep: ({ ms }: { ms: number }) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
   aborted: () => aborted,

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { on } from 'node:events';
 import { test } from 'node:test';
+import type { MessagePort } from 'node:worker_threads';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { AppError } from '../../model/errors.ts';
@@ -45,6 +47,25 @@ test('a thread answers, keeps buffers moving, and hands errors over whole', asyn
   });
   await pool.close();
   await assert.rejects(pool.call('add', { value: 1 }), /shutting down/);
+});
+
+test('a call begins before it is over, with a port for what comes in between', async () => {
+  const pool = threads();
+  const begun = Promise.withResolvers<{ readonly upTo: number; readonly port: MessagePort }>();
+  let answer: string | undefined;
+  const whole = pool.call('count', { upTo: 3 }, { begun: begun.resolve }).then((text) => {
+    answer = text;
+  });
+  const { upTo, port } = await begun.promise;
+  assert.equal(upTo, 3);
+  const numbers: number[] = [];
+  for await (const [number] of on(port, 'message')) if (numbers.push(number) === upTo) break;
+  assert.deepEqual(numbers, [1, 2, 3]);
+  assert.equal(answer, undefined, 'the call is still under way');
+  port.close();
+  await whole;
+  assert.equal(answer, 'all taken');
+  await pool.close();
 });
 
 test('a worker that dies fails its own call and is replaced', async () => {
