@@ -26,8 +26,9 @@ export function success(limits: QueryLimits, notes: Notes, write: (out: ApiJsonW
   return ended(out, notes);
 }
 
-/** Room that an answer begins with. */
+/** Room that an answer begins with, where it is not known how long it will be, and at most. */
 const CAPACITY_BYTES = 2 * 1024;
+const CAPACITY_BYTES_MAX = 1024 * 1024;
 
 /** A thread is held up for at most about so long at a time. */
 const SLICE_MS = 10;
@@ -59,13 +60,14 @@ export async function successInTurns(
   const pacer = new Pacer(sources.clock, { sliceMs: SLICE_MS, signal });
   const budget = new LimitedBudget(limits, sources.memory);
   atEnd.push(() => budget.close());
-  const out = begun(limits, budget);
+  const size = streamable?.();
+  const out = begun(limits, budget, size && capacityOf(size));
   const steps = write(out)[Symbol.iterator]();
-  let mayStream = request.takesParts === true && streamable !== undefined;
+  let mayStream = request.takesParts === true && size !== undefined;
   while (steps.next().done !== true) {
     if (pacer.due) await pacer.pause();
     if (!mayStream || out.length < STREAMED_BYTES_MIN) continue;
-    const { bytesMost, heldBytes } = streamable!();
+    const { bytesMost, heldBytes } = size!;
     const limit = limits.maxQueryResponseSize;
     mayStream = limit === 0 || bytesMost <= limit;
     if (!mayStream) continue;
@@ -120,9 +122,19 @@ async function* restOf(
   yield out.take();
 }
 
-function begun({ maxQueryResponseSize: limit }: QueryLimits, budget?: QueryBudget): ApiJsonWriter {
+/** Room for an answer as most are, about half of the most that it may have: to make room again costs more than room that is not used. */
+function capacityOf({ bytesMost }: Streamable): number {
+  if (bytesMost === Number.POSITIVE_INFINITY) return CAPACITY_BYTES;
+  return Math.max(CAPACITY_BYTES, Math.min(CAPACITY_BYTES_MAX, Math.ceil(bytesMost / 2)));
+}
+
+function begun(
+  { maxQueryResponseSize: limit }: QueryLimits,
+  budget?: QueryBudget,
+  capacity = CAPACITY_BYTES,
+): ApiJsonWriter {
   const checkSize = (bytes: number): void => checkResponseSize(bytes, limit);
-  const out = new ApiJsonWriter(checkSize, CAPACITY_BYTES, (bytes) => budget?.addMemory(bytes));
+  const out = new ApiJsonWriter(checkSize, capacity, (bytes) => budget?.addMemory(bytes));
   out.raw('{"status":"success","data":');
   return out;
 }

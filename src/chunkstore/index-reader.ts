@@ -137,7 +137,7 @@ export class IndexReader {
     const last = dayOf(endMs);
     await forEachAtOnce(await this.#tables(startMs, endMs), this.#options.readsAtOnce, async ({ period, table }) => {
       const key = `d ${table} ${tenant}`;
-      const query = { table, hash: daysHash(tenant) };
+      const query = () => ({ table, hash: daysHash(tenant) });
       for (const day of await this.#cached(period, key, query, context, (row) => dayOfRange(row.range))) {
         if (day >= first && day <= last) found.add(day);
       }
@@ -165,7 +165,7 @@ export class IndexReader {
   /** Every placement that groups of the day were written by. */
   async placements(tenant: string, day: number, context: ReadContext, none?: NoGroups): Promise<Placement[]> {
     const { period, table } = this.#schema.tableOf(day);
-    const query = { table, hash: placementHash(tenant, day) };
+    const query = () => ({ table, hash: placementHash(tenant, day) });
     const decode = (row: Row) => decodePlacement(row.value);
     return this.#cached(period, `p ${table} ${day} ${tenant}`, query, context, decode, (_, readAt) =>
       none?.see(0, readAt),
@@ -183,21 +183,21 @@ export class IndexReader {
     none?: NoGroups,
   ): Promise<FoundGroup[]> {
     const { period, table } = this.#schema.tableOf(day);
-    const hash = groupHash(tenant, day, slot);
+    const hash = () => groupHash(tenant, day, slot);
     const seen = (count: number, readAt: Moment) => none?.see(count, readAt);
     const decode = (row: Row) => foundGroup(period, table, row);
-    const key = `g ${table} ${hexOf(hash)}`;
-    const merged = { table, hash, from: mergedRange(), before: windowRange(-(2 ** 53)) };
+    const keyOf = (part: string | number) => `g ${table} ${day} ${hexOf(slot)} ${part} ${tenant}`;
+    const merged = () => ({ table, hash: hash(), from: mergedRange(), before: windowRange(-(2 ** 53)) });
     // On the grid of windows, so that queries that move with the clock find what others have cached.
     const gridMs = this.#gridMs;
     const cells: Cell[] = [];
     const beforeMs = Math.min(endMs + 1, (day + 1) * DAY_MS);
     for (let ms = Math.max(Math.floor(startMs / gridMs) * gridMs, day * DAY_MS); ms < beforeMs; ms += gridMs) {
-      cells.push({ key: `${key} ${ms}`, startMs: ms });
+      cells.push({ key: keyOf(ms), startMs: ms });
     }
     const lists = await Promise.all([
-      this.#cached(period, `${key} merged`, merged, context, decode, seen),
-      this.#cells(period, { table, hash }, cells, context, decode, seen),
+      this.#cached(period, keyOf('merged'), merged, context, decode, seen),
+      this.#cells(period, () => ({ table, hash: hash() }), cells, context, decode, seen),
     ]);
     return standing(lists.flat()).filter(({ header }) => header.firstMs <= endMs && header.lastMs >= startMs);
   }
@@ -264,7 +264,7 @@ export class IndexReader {
 
   async #labelRows(tenant: string, day: number, name: string, context: ReadContext): Promise<LabelValues[]> {
     const { period, table } = this.#schema.tableOf(day);
-    const query = { table, hash: labelHash(tenant, day, name) };
+    const query = () => ({ table, hash: labelHash(tenant, day, name) });
     const key = `l ${table} ${day} ${tenant.length} ${tenant}${name}`;
     return (await this.#cached(period, key, query, context, (row) => decodeLabelRow(row.value))).flat();
   }
@@ -286,15 +286,16 @@ export class IndexReader {
 
   async metadata(tenant: string, day: number, context: ReadContext): Promise<MetricMetadata[]> {
     const { period, table } = this.#schema.tableOf(day);
-    const query = { table, hash: metadataHash(tenant, day) };
+    const query = () => ({ table, hash: metadataHash(tenant, day) });
     const key = `m ${table} ${day} ${tenant}`;
     return (await this.#cached(period, key, query, context, (row) => decodeMetadata(row.value))).flat();
   }
 
+  /** @param query made where the rows are not there: keys of rows cost more than to find them */
   async #cached<T>(
     period: StorePeriod,
     key: string,
-    query: TableQuery,
+    query: () => TableQuery,
     context: ReadContext,
     decode: (row: Row) => T,
     seen?: Seen,
@@ -303,16 +304,18 @@ export class IndexReader {
     const known = this.#known<T>(cacheKey, seen);
     if (known !== undefined) return known;
     const readAt = momentOf(this.#clock);
-    return this.#keep(cacheKey, query.table, await this.#read(period, query, context), readAt, decode, seen);
+    const asked = query();
+    return this.#keep(cacheKey, asked.table, await this.#read(period, asked, context), readAt, decode, seen);
   }
 
   /**
    * Rows of cells that follow each other, in order. Each cell's list is kept by itself, so that queries of other lengths share them,
    * and what is much for one cache entry is so for a cell only; missing ones that follow each other are read in one go.
+   * @param rows those of all cells; made where some are not there
    */
   async #cells<T>(
     period: StorePeriod,
-    { table, hash }: TableQuery,
+    rows: () => TableQuery,
     cells: readonly Cell[],
     context: ReadContext,
     decode: (row: Row) => T,
@@ -321,22 +324,16 @@ export class IndexReader {
     const lists = cells.map(({ key }) => this.#known<T>(this.#cacheKey(period, key), seen));
     const readRun = async (first: number, end: number) => {
       const readAt = momentOf(this.#clock);
-      const before = (cell: number) => windowRange(cells[cell]!.startMs + this.#gridMs);
-      const query = { table, hash, from: windowRange(cells[first]!.startMs), before: before(end - 1) };
-      const rows = await this.#read(period, query, context);
+      const beforeOf = (cell: number) => windowRange(cells[cell]!.startMs + this.#gridMs);
+      const asked = { ...rows(), from: windowRange(cells[first]!.startMs), before: beforeOf(end - 1) };
+      const found = await this.#read(period, asked, context);
       let next = 0;
       for (let i = first; i < end; i++) {
+        const before = beforeOf(i);
         const from = next;
-        const until = before(i);
-        while (next < rows.length && Buffer.compare(rows[next]!.range, until) < 0) next++;
-        lists[i] = this.#keep(
-          this.#cacheKey(period, cells[i]!.key),
-          table,
-          rows.slice(from, next),
-          readAt,
-          decode,
-          seen,
-        );
+        while (next < found.length && Buffer.compare(found[next]!.range, before) < 0) next++;
+        const own = found.slice(from, next);
+        lists[i] = this.#keep(this.#cacheKey(period, cells[i]!.key), asked.table, own, readAt, decode, seen);
       }
     };
     const reads: Promise<void>[] = [];

@@ -144,27 +144,21 @@ class DaySizes {
 /** Reads what `ChunkStoreWriter` wrote. One instance a thread. */
 export class ChunkStoreReader {
   readonly index: IndexReader;
-  readonly #schema: Schema;
   readonly #clock: Clock;
   readonly #decoder: GroupDecoder;
   readonly #open: OpenGroups;
   readonly #labelBlocks = new KeptLabelBlocks();
   readonly #options: typeof OPTIONS & ReaderOptions;
-  readonly #tombstonesOf: QueryTombstones;
+  readonly #tombstones: QueryTombstones;
 
   /** @param kernel to decode with; others may use it between calls */
   constructor(schema: Schema, kernel: Kernel, clock: Clock, options: ReaderOptions = {}) {
-    this.#schema = schema;
     this.#clock = clock;
     this.#options = { ...OPTIONS, ...options };
-    this.#tombstonesOf = options.tombstones ?? new QueryTombstones(schema, clock);
+    this.#tombstones = options.tombstones ?? new QueryTombstones(schema, clock);
     this.index = new IndexReader(schema, clock, this.#options);
     this.#decoder = new GroupDecoder(kernel);
     this.#open = new OpenGroups(this.#decoder, this.#options.openBytesMax);
-  }
-
-  #tombstones(tenant: string, signal: AbortSignal) {
-    return this.#tombstonesOf.of(tenant, signal);
   }
 
   /** Series that match and have samples in the range, fetched. With `labelsOnly` those of windows that touch the range. */
@@ -209,7 +203,7 @@ export class ChunkStoreReader {
     const sizes = seriesMax < Number.POSITIVE_INFINITY ? new MetricSizes() : undefined;
     const [found, tombstones] = await Promise.all([
       this.#groups(tenant, { ...request, startMs }, metrics, context, turn, sizes),
-      this.#tombstones(tenant, context.signal),
+      this.#tombstones.of(tenant, context.signal),
     ]);
     if (sizes !== undefined && sizes.total > seriesMax) return sizes;
     if (found.length === 0) return new StoreSeriesSet([], this.#decoder, startMs, endMs, () => {});
@@ -331,7 +325,7 @@ export class ChunkStoreReader {
     const matchers = asked.filter(({ op, value }) => !(op === '=~' && value === '.*'));
     const metrics = metricFilter(matchers);
     if (!(startMs <= endMs)) return;
-    const all = bound === 'most' ? [] : await this.#tombstones(tenant, context.signal);
+    const all = bound === 'most' ? [] : await this.#tombstones.of(tenant, context.signal);
     const tombstones = all.filter((each) => mayDelete(each, metrics));
     const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS, signal: context.signal });
     const turn = new PacedTurn(pacer);
@@ -524,7 +518,7 @@ export class ChunkStoreReader {
     { signal }: QueryContext,
   ): Promise<number> {
     if (matchers.length > 0) return Number.POSITIVE_INFINITY;
-    const deletedMs = deletedUntil(await this.#tombstones(tenant, signal));
+    const deletedMs = deletedUntil(await this.#tombstones.of(tenant, signal));
     return Math.max(startMs, (dayOf(deletedMs) + 1) * DAY_MS);
   }
 

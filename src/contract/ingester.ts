@@ -129,7 +129,7 @@ export interface HeadSlice {
   readonly missing?: readonly string[];
   /** The holders that were asked, where they are several processes and who asks wants to know; in one slice of the answer. */
   readonly members?: readonly AskedMember[];
-  /** The bytes are lent: to be called when they will not be looked at again. Absent: they are the asker's. */
+  /** To be called when the bytes will not be looked at again: they may be lent. Absent: they are the asker's. */
   readonly giveBack?: () => void;
 }
 

@@ -71,7 +71,7 @@ export class ShardsClient implements IngesterClient {
             slice.cursor === 0 ? undefined : shard.call('selectNext', { cursor: slice.cursor }, { signal, dropped });
           next?.catch(() => {});
           if (next !== undefined) asked.add(next);
-          yield { ...slice, ...lentOf(slice), alone: shards.length === 1, isAll: isFirst && next === undefined };
+          yield { ...slice, ...this.#lentOf(slice), alone: shards.length === 1, isAll: isFirst && next === undefined };
           isFirst = false;
           answer = next;
         }
@@ -94,7 +94,11 @@ export class ShardsClient implements IngesterClient {
       return undefined;
     }
     const alone = shards.length === 1;
-    return slices.map((slice): HeadSlice => ({ ...slice!, ...lentOf(slice!), alone, isAll: true }));
+    return slices.map((slice): HeadSlice => ({ ...slice!, ...this.#lentOf(slice!), alone, isAll: true }));
+  }
+
+  #lentOf(slice: ShardSlice): Pick<HeadSlice, 'giveBack'> {
+    return this.#mayLend ? lentOf(slice) : {};
   }
 
   /** The first slice. What is asked for at the same moment goes in one message: messages cost more than small answers. */
@@ -212,9 +216,8 @@ function leave(shard: ShardCalls, slice: ShardSlice): void {
   if (slice.cursor !== 0) shard.call('selectClose', { cursor: slice.cursor }).catch(() => {});
 }
 
-/** How a slice is given back that is lent; twice does no harm. */
-function lentOf({ bytes }: ShardSlice): Pick<HeadSlice, 'giveBack'> {
-  if (!(bytes.buffer instanceof SharedArrayBuffer)) return {};
+/** How a slice is given back; twice does no harm. */
+function lentOf({ bytes }: ShardSlice): Required<Pick<HeadSlice, 'giveBack'>> {
   let isBack = false;
   return {
     giveBack() {

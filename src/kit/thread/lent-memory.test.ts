@@ -35,8 +35,9 @@ test('it is bounded: what is too much is not lent, and what nobody gives back is
   assert.equal(memory.lend(1), undefined);
 });
 
-test('what is not lent is left alone', () => {
-  const own = new Uint8Array(8);
-  giveBack(own);
-  assert.deepEqual(own, new Uint8Array(8));
+test('what is not lent is freed where it is much and alone in its buffer, and left alone otherwise', () => {
+  const [few, many] = [new Uint8Array(8), new Uint8Array(40_000)];
+  const shared = new Uint8Array(80_000);
+  for (const own of [few, many, shared.subarray(0, 40_000)]) giveBack(own);
+  assert.deepEqual([few.length, many.length, shared.length], [8, 0, 80_000]);
 });

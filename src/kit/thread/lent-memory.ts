@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock.ts';
+import { freeMoved } from './movable.ts';
 
 const PIECE_BYTES = 1024 * 1024;
 const PIECES_MAX = 8;
@@ -70,10 +71,16 @@ function isFree({ readers }: Piece): boolean {
   return Atomics.load(readers, 0) === 0;
 }
 
+/** Less is not worth it. */
+const FREED_BYTES_MIN = 32 * 1024;
+
 /**
- * Gives a part of `LentMemory` back, when its bytes will not be looked at again; other bytes are left to V8. It must be called once for each
- * part: a second call would free what another reader of the piece still reads.
+ * Gives a part of `LentMemory` back, when its bytes will not be looked at again. Others that are alone in their buffer are freed, as they
+ * count towards the heap's limit until V8 finds them. It must be called once for each part: a second call would free what another reader
+ * of the piece still reads.
  */
-export function giveBack({ buffer }: Uint8Array): void {
+export function giveBack(bytes: Uint8Array): void {
+  const { buffer, byteLength } = bytes;
   if (buffer instanceof SharedArrayBuffer) Atomics.sub(new Int32Array(buffer, 0, 1), 0, 1);
+  else if (byteLength >= FREED_BYTES_MIN && byteLength === buffer.byteLength) freeMoved(bytes);
 }
