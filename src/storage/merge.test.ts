@@ -256,6 +256,22 @@ function listSource(series: readonly { readonly labels: Labels; readonly times: 
   return { streaming, counting, asked };
 }
 
+test('a store that knows at once that it has nothing is asked only where the other took too long', async () => {
+  for (const tookMs of [100, 101]) {
+    const { recent, stored, clock, times } = setUp();
+    Object.assign(stored, { hasNothing: () => true });
+    recent.times = tookMs > 100 ? [] : [20];
+    stored.times = [10];
+    const got = times();
+    assert.deepEqual([recent.asked, stored.asked], [1, 0]);
+    clock.set(tookMs);
+    await recent.answer();
+    if (tookMs > 100) await stored.answer();
+    assert.deepEqual(await got, tookMs > 100 ? [[10]] : [[20]]);
+    assert.deepEqual([recent.open, stored.open], [0, 0]);
+  }
+});
+
 test('a store that knows at once that it has nothing is not asked beside a stream', async () => {
   for (const tookMs of [50, 101]) {
     const stored = new Place();

@@ -48,7 +48,18 @@ async function selected(
   const close = (part: SourceSeries) => part.close();
   const asking = (asked: SelectRequest) =>
     orMissing(sources, request, context, (source) => source.select(tenant, asked, context), noSeries);
-  const parts = await askAll(sources, asking(request), close);
+  const ask = asking(request);
+  let isNothing = sources.stored?.hasNothing?.(tenant, request, context) === true;
+  const parts = await askAll(
+    sources,
+    (source) => {
+      if (source !== sources.stored || !isNothing) return ask(source);
+      // where `recent` takes too long it is asked after all
+      isNothing = false;
+      return Promise.resolve(NO_SERIES);
+    },
+    close,
+  );
   return merged(parts, request, context, () => asking({ ...request, program: undefined })(sources.stored!));
 }
 
