@@ -11,7 +11,7 @@ import type {
   QueryResult,
   RangeRequest,
 } from '../../contract/query.ts';
-import type { JobAnswer, JobDesk } from '../../frontend/job-desk.ts';
+import type { JobDesk } from '../../frontend/job-desk.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import { withTrace } from '../../kit/observe/trace.ts';
 import type { Service } from '../../kit/service/service.ts';
