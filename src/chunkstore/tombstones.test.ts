@@ -58,8 +58,12 @@ test('a tenant without tombstones is not read again until tables change, by any 
   await requests.remove('a', { id, matchers: everything, startMs: 0, endMs: 1, createdMs: 0, state: 'pending' });
   assert.deepEqual(await ask('a'), [0, 1]);
   assert.deepEqual(await ask('a'), [0, 0]);
+  await requests.create('a', everything, 0, 1);
+  assert.deepEqual(await ask('a'), [1, 1], 'also where the table was there');
+  assert.deepEqual(await ask('b'), [0, 1]);
+  assert.deepEqual(await ask('b'), [0, 0]);
   await clock.advance(1_000);
-  assert.deepEqual(await ask('a'), [0, 1], 'another process may have changed them');
+  assert.deepEqual(await ask('b'), [0, 1], 'another process may have changed them');
   await close();
 });
 

@@ -8,7 +8,7 @@ import { groupSeries } from './grouping.ts';
 
 const INT64_MIN = -(2 ** 63);
 const INT64_MAX = 2 ** 63 - 1024;
-/** So many are sorted where they lie: at most steps a query asks for a few. */
+/** Places up to which they are sorted where they lie: a query mostly asks for a few. */
 const INSERTED_MAX = 32;
 
 /** Series in ascending order, each of one group: looked at one after the other. */
