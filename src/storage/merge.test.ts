@@ -272,6 +272,36 @@ test('a store that knows at once that it has nothing is asked only where the oth
   }
 });
 
+test('how long the other took counts from before the store said at once that it has nothing', async () => {
+  const { recent, stored, clock, times } = setUp();
+  Object.assign(stored, {
+    hasNothing() {
+      clock.set(2);
+      return true;
+    },
+  });
+  stored.times = [10];
+  const got = times();
+  clock.set(101);
+  await recent.answer();
+  await stored.answer();
+  assert.deepEqual(await got, [[10]]);
+  const whole = Object.assign(recent, {
+    async whole() {
+      clock.set(203);
+      return { labels: [SERIES], warnings: [], read() {}, close() {} };
+    },
+  });
+  Object.assign(stored, {
+    hasNothing() {
+      clock.set(103);
+      return true;
+    },
+  });
+  const queryable = mergedQueryable('t', { recent: whole, stored, overlapMs: 100, clock });
+  assert.equal(await queryable.whole!(ALL, unlimited()), undefined);
+});
+
 test('a store that knows at once that it has nothing is not asked beside a stream', async () => {
   for (const tookMs of [50, 101]) {
     const stored = new Place();

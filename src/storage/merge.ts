@@ -49,6 +49,8 @@ async function selected(
   const asking = (asked: SelectRequest) =>
     orMissing(sources, request, context, (source) => source.select(tenant, asked, context), noSeries);
   const ask = asking(request);
+  // before lists of the store are looked at: how old they may be counts from here
+  const askedAt = momentOf(sources.clock);
   let isNothing = sources.stored?.hasNothing?.(tenant, request, context) === true;
   const parts = await askAll(
     sources,
@@ -59,6 +61,7 @@ async function selected(
       return Promise.resolve(NO_SERIES);
     },
     close,
+    askedAt,
   );
   return merged(parts, request, context, () => asking({ ...request, program: undefined })(sources.stored!));
 }
@@ -138,8 +141,8 @@ async function wholeOf(
 ): Promise<WholeBlock | undefined> {
   const { recent, stored, clock } = sources;
   if (recent.whole === undefined || context.missing !== undefined) return undefined;
-  if (stored !== undefined && stored.hasNothing?.(tenant, request, context) !== true) return undefined;
   const askedAt = momentOf(clock);
+  if (stored !== undefined && stored.hasNothing?.(tenant, request, context) !== true) return undefined;
   const block = await recent.whole(tenant, request, context);
   if (block === undefined) return undefined;
   try {
