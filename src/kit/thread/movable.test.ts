@@ -42,3 +42,14 @@ test('memory that moved is free as soon as nobody needs it', () => {
   freeMoved(shared);
   assert.equal(shared.length, 3);
 });
+
+test('what moved on, or was freed before, is not freed again', () => {
+  const freed = new Uint8Array(8);
+  freeMoved(freed);
+  assert.equal(freed.length, 0);
+  freeMoved(freed);
+  const moved = new Uint8Array(8);
+  const there = structuredClone(moved, { transfer: [moved.buffer] });
+  freeMoved(moved);
+  assert.equal(there.length, 8);
+});
