@@ -1,4 +1,4 @@
-import type { Clock } from '../lib/clock.ts';
+import { ageMsOf, type Clock, type Moment, momentOf } from '../lib/clock.ts';
 import { dayOf } from '../lib/day.ts';
 import { getOrMake } from '../lib/map.ts';
 import type { Random } from '../lib/random.ts';
@@ -151,7 +151,7 @@ export function deletedUntil(tombstones: readonly Tombstone[]): number {
 
 /** Tenants without tombstones that are known. */
 const NONE_KNOWN_MAX = 1024;
-/** How long it is believed that a tenant has none: changes by another process, as of tools that restore a backup, are not counted. */
+/** How long it is believed, by both clocks, that a tenant has none: changes by another process, as of tools that restore a backup, are not counted. */
 const NONE_KNOWN_MS = 1_000;
 const NONE: Promise<readonly Tombstone[]> = Promise.resolve([]);
 
@@ -161,14 +161,14 @@ const NONE: Promise<readonly Tombstone[]> = Promise.resolve([]);
  */
 export class QueryTombstones {
   readonly #schema: Schema;
-  readonly #clock: Pick<Clock, 'monotonicMs'>;
+  readonly #clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly #list: typeof listTombstones;
   readonly #ofQueries = new WeakMap<AbortSignal, Map<string, Promise<readonly Tombstone[]>>>();
   /** Tenant → when it had none, and what `#changes` said before that was read. */
-  readonly #none = new Map<string, { readonly changes: number; readonly readMs: number }>();
+  readonly #none = new Map<string, { readonly changes: number; readonly readAt: Moment }>();
 
   /** @param list reads those of a tenant */
-  constructor(schema: Schema, clock: Pick<Clock, 'monotonicMs'>, list = listTombstones) {
+  constructor(schema: Schema, clock: Pick<Clock, 'nowMs' | 'monotonicMs'>, list = listTombstones) {
     this.#schema = schema;
     this.#clock = clock;
     this.#list = list;
@@ -183,15 +183,15 @@ export class QueryTombstones {
   #read(tenant: string, signal: AbortSignal): Promise<readonly Tombstone[]> {
     const changes = this.#changes();
     if (changes === undefined) return this.#list(this.#schema, tenant, signal);
-    const readMs = this.#clock.monotonicMs();
+    const readAt = momentOf(this.#clock);
     const known = this.#none.get(tenant);
-    if (known?.changes === changes && readMs - known.readMs < NONE_KNOWN_MS) return NONE;
-    return this.#readAnew(tenant, { changes, readMs }, signal);
+    if (known?.changes === changes && ageMsOf(this.#clock, known.readAt) < NONE_KNOWN_MS) return NONE;
+    return this.#readAnew(tenant, { changes, readAt }, signal);
   }
 
   async #readAnew(
     tenant: string,
-    state: { readonly changes: number; readonly readMs: number },
+    state: { readonly changes: number; readonly readAt: Moment },
     signal: AbortSignal,
   ): Promise<readonly Tombstone[]> {
     this.#none.delete(tenant);
