@@ -125,6 +125,47 @@ test("an answer's own memory is freed once it is sent, and no other's", async ()
   );
 });
 
+test('memory of an answer is there until a slow client has all of it', async () => {
+  const bodies: Uint8Array[] = [];
+  const size = 24_000_000;
+  const slow: Route = {
+    path: '/slow',
+    methods: ['GET'],
+    needs: 'read',
+    handle() {
+      const body = new Uint8Array(size).fill(120);
+      bodies.push(body);
+      return { status: 200, body, isOwn: true };
+    },
+  };
+  const { url } = await listen([slow]);
+  const ask = async () => {
+    const before = bodies.length;
+    const client = connect(Number(new URL(url).port), '127.0.0.1');
+    client.pause();
+    client.write('GET /slow HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n');
+    await until('made', async () => bodies.length > before);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return client;
+  };
+  const reads = await ask();
+  assert.equal(bodies[0]!.length, size);
+  const pieces: Buffer[] = [];
+  reads.on('data', (piece: Buffer) => pieces.push(piece));
+  reads.resume();
+  await until('freed', async () => bodies[0]!.length === 0);
+  await until('all is there', async () => pieces.reduce((sum, { length }) => sum + length, 0) > size);
+  reads.destroy();
+  const answer = Buffer.concat(pieces);
+  const body = answer.subarray(answer.indexOf('\r\n\r\n') + 4);
+  assert.ok(body.length === size && body.every((byte) => byte === 120));
+
+  const goes = await ask();
+  goes.destroy();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(bodies[1]!.length, size, 'left to V8');
+});
+
 test('a body is alone in its memory, and may be empty or cut short', async () => {
   const seen: [number, number][] = [];
   const { url } = await listen([
