@@ -64,7 +64,7 @@ async function passing({ flushMs, heardMs, queryMs, pauseMs, answerMs }: Passage
     }
     pass(ms);
   };
-  /** What holders say who answer one after the other. */
+  /** Holders answer one after the other. */
   const held = async (): Promise<SeriesBlock> => {
     let isThere = false;
     const askedMs = passedMs();

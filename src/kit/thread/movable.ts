@@ -13,7 +13,7 @@ export function movable(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 /**
  * Frees memory that has moved here and is not looked at again, in place of leaving it to V8: what lies outside of a heap counts towards
  * the limit of the heap until it is found, so that a small heap is collected as a whole again and again.
- * What moved on meanwhile, or was freed, is left alone.
+ * Memory that moved on meanwhile, or was freed, is left alone.
  */
 export function freeMoved({ buffer }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
