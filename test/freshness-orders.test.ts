@@ -66,6 +66,8 @@ interface Order {
   readonly which: 'first' | 'last';
   /** Half of the query is cached before. */
   readonly warm: boolean;
+  /** Changes of tables are counted, as in one process. */
+  readonly isCounted: boolean;
 }
 
 const labelsOf = (i: number) => ({ __name__: 'm', a: `${i % 3}`, b: `${i}` });
@@ -81,7 +83,7 @@ async function turnsUntil(isThere: () => boolean): Promise<void> {
 /** @returns the calls that query and change made */
 async function inOrder(change: Change, order: Order): Promise<{ query: number; change: number }> {
   const gates = new Gates();
-  const world = await startWorld(seededRandom(SEED), { gates });
+  const world = await startWorld(seededRandom(SEED), { gates, isCounted: order.isCounted });
   try {
     return await inOrderOf(world, gates, change, order);
   } finally {
@@ -167,7 +169,10 @@ test('a request that is made and cancelled while a query reads what holds of the
       [2, 2],
       [2, 3],
     ] as const) {
-      await inOrder(CHANGES['a delete and its end']!, { starts: 'query', first, second, which, warm: false });
+      for (const isCounted of [false, true]) {
+        const order = { starts: 'query', first, second, which, warm: false, isCounted } as const;
+        await inOrder(CHANGES['a delete and its end']!, order);
+      }
     }
   }
 });
@@ -196,20 +201,30 @@ for (const [name, change] of Object.entries(CHANGES)) {
   test(`a query that caches beside ${name}, in every order`, async () => {
     const random = seededRandom(SEED);
     const none = { starts: 'query', first: Number.POSITIVE_INFINITY, second: 0, which: 'first' } as const;
-    for (const warm of [false, true]) {
-      const counts = await inOrder(change, { ...none, warm });
+    for (const [warm, isCounted] of [
+      [false, false],
+      [true, false],
+      // others are no different by it
+      ...(name.includes('delete')
+        ? ([
+            [false, true],
+            [true, true],
+          ] as const)
+        : []),
+    ] as const) {
+      const counts = await inOrder(change, { ...none, warm, isCounted });
       assert.ok(counts.query > 3 && counts.change > 0);
       for (const starts of ['query', 'change'] as const) {
         const other = starts === 'query' ? 'change' : 'query';
         for (let first = 0; first <= counts[starts]; first++) {
           for (let second = 1; second <= counts[other]; second++) {
             for (const which of ['first', 'last'] as const) {
-              if (random() < SHARE) await inOrder(change, { starts, first, second, which, warm });
+              if (random() < SHARE) await inOrder(change, { starts, first, second, which, warm, isCounted });
             }
           }
         }
       }
-      if (process.env.ALL !== undefined) console.log(name, warm, counts);
+      if (process.env.ALL !== undefined) console.log(name, warm, isCounted, counts);
     }
   });
 }

@@ -33,7 +33,8 @@ test(`${ROUNDS} queries after late samples, imports and deletes see them`, async
   for (let first = 0; first < ROUNDS; first += WORLD_ROUNDS) {
     const world = first / WORLD_ROUNDS;
     // all four, the first two of which differ in both
-    const options = { isShared: world % 2 === 0, isHeld: Math.floor((world + 1) / 2) % 2 === 1 };
+    const isHeld = Math.floor((world + 1) / 2) % 2 === 1;
+    const options = { isShared: world % 2 === 0, isHeld, isCounted: !isHeld };
     const done = await rounds(SEED + first, Math.min(WORLD_ROUNDS, ROUNDS - first), options);
     for (const [what, count] of Object.entries(done)) totals[what] = (totals[what] ?? 0) + count;
   }
@@ -53,7 +54,7 @@ test(`${ROUNDS} queries after late samples, imports and deletes see them`, async
 async function rounds(
   seed: number,
   count: number,
-  options: { readonly isShared: boolean; readonly isHeld: boolean },
+  options: { readonly isShared: boolean; readonly isHeld: boolean; readonly isCounted: boolean },
 ): Promise<Record<string, number>> {
   const random = seededRandom(seed);
   const world = await startWorld(random, options);

@@ -28,12 +28,20 @@ async function stores(name: string, counts: boolean) {
   };
   const [reader, writer] = [await open(), await open()];
   let reads = 0;
-  const tombstones = new QueryTombstones(reader.schema, clock, (...asked) => {
+  const meanwhile: (() => Promise<unknown>)[] = [];
+  const tombstones = new QueryTombstones(reader.schema, clock, async (...asked) => {
     reads++;
-    return listTombstones(...asked);
+    const found = await listTombstones(...asked);
+    await meanwhile.pop()?.();
+    return found;
   });
+  const { schema } = reader;
   return {
     clock,
+    changes: new TableChanges(memory),
+    /** What happens while a read that has found what it finds is under way. */
+    meanwhile,
+    tables: schema.periods.map((period) => schema.tenantsTable(period)),
     requests: new Tombstones(writer.schema, clock, seededRandom(1), 0),
     /** @returns how many tombstones a new query finds, and how many reads that took */
     ask: async (tenant: string, signal = new AbortController().signal) => {
@@ -66,6 +74,27 @@ test('a tenant without tombstones is not read again until tables change, by any 
   assert.deepEqual(await ask('b'), [0, 1], 'another process may have changed them');
   clock.setWall(clock.nowMs() + 1_000);
   assert.deepEqual(await ask('b'), [0, 1], 'also while the machine slept');
+  await close();
+});
+
+test('while a change is under way tombstones are read: some of it may be seen already', async () => {
+  const { ask, changes, tables, close } = await stores('under way', true);
+  assert.deepEqual(await ask('a'), [0, 1]);
+  assert.deepEqual(await ask('a'), [0, 0]);
+  for (const table of tables) changes.begin(table);
+  assert.deepEqual(await ask('a'), [0, 1]);
+  assert.deepEqual(await ask('a'), [0, 1]);
+  for (const table of tables) changes.end(table);
+  assert.deepEqual(await ask('a'), [0, 1]);
+  assert.deepEqual(await ask('a'), [0, 0]);
+  await close();
+});
+
+test('a request that is made while tombstones are read is seen by the next query', async () => {
+  const { requests, ask, meanwhile, close } = await stores('meanwhile', true);
+  meanwhile.push(() => requests.create('a', everything, 0, 1));
+  assert.deepEqual(await ask('a'), [0, 1]);
+  assert.deepEqual(await ask('a'), [1, 1]);
   await close();
 });
 

@@ -157,7 +157,8 @@ const NONE: Promise<readonly Tombstone[]> = Promise.resolve([]);
 
 /**
  * Tombstones as queries read them: once for all that one query asks, and not again for a tenant that had none as long as its tables have
- * not changed.
+ * not changed. While a change is under way they are read: a query that caches has seen by `Generations.of` what it is an answer to, and
+ * might have seen that change there.
  */
 export class QueryTombstones {
   readonly #schema: Schema;
@@ -203,7 +204,7 @@ export class QueryTombstones {
     return found;
   }
 
-  /** Changes of the tables that have tombstones, all counted together; undefined where they are not known. */
+  /** Changes of the tables that have tombstones, all counted together; undefined where they are not known, or some are under way. */
   #changes(): number | undefined {
     let sum = 0;
     for (const period of this.#schema.periods) {

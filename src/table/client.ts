@@ -22,8 +22,8 @@ export interface TableClient {
     signal?: AbortSignal,
   ): Promise<boolean>;
   /**
-   * A count that is another one from when a change of the table is told to whoever made it, in any thread of this process. Absent or
-   * undefined: it is not known. Changes that another process makes, as tools do, are not counted.
+   * A count that is another one from before anything of a change can be seen, in any thread of this process. Absent or undefined: it is not
+   * known, as while a change is under way. Changes that another process makes, as tools do, are not counted.
    */
   changes?(table: string): number | undefined;
   close(): Promise<void>;

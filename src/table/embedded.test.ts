@@ -37,16 +37,17 @@ test('what was written is there after closing and opening again', async () => {
   await assert.rejects(second.write('t', [row('h', 'r')]), /store is closed/);
 });
 
-test('every change is counted before it is told, and by all that share the counts', async () => {
+test('every change is counted from before it can be seen, and by all that share the counts', async () => {
   const dir = join(root, 'counted');
   const memory = TableChanges.memory();
   const open = () => EmbeddedTableStore.open({ dir, changes: new TableChanges(memory) });
   const [one, other] = [await open(), await open()];
   let last = other.changes('t');
-  const changed = async (change: Promise<unknown>) => {
+  const changed = async (change: Promise<unknown>, isUnderWay = true) => {
+    assert.equal(other.changes('t') === undefined, isUnderWay);
     await change;
     const now = other.changes('t');
-    assert.notEqual(now, last);
+    assert.ok(now !== undefined && now !== last);
     last = now;
   };
   await changed(one.create('t'));
@@ -56,7 +57,9 @@ test('every change is counted before it is told, and by all that share the count
   assert.equal(other.changes('u'), one.changes('u'));
   for await (const _ of one.scan('t'));
   assert.equal(other.changes('t'), last, 'reading is no change');
-  await changed(one.drop('t'));
+  await changed(one.drop('t'), false);
+  await assert.rejects(one.write('t', [row('h', 'r', 'v')]));
+  assert.equal(other.changes('t'), last, 'nor is what is refused');
   await Promise.all([one.close(), other.close()]);
   const alone = await EmbeddedTableStore.open({ dir });
   assert.equal(alone.changes('t'), undefined, 'others may change it, too');

@@ -156,7 +156,18 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     assertTableName(table);
     this.#checkChange('create', table);
     if (existsSync(this.#path(table))) return;
-    // made aside, so that no table's file is ever seen unfinished: one that is empty is a damaged one
+    this.#changes?.begin(table);
+    try {
+      await this.#make(table);
+    } finally {
+      this.#changes?.end(table);
+    }
+    const entry = this.#acquire(table, 'create');
+    if (entry) release(entry);
+  }
+
+  /** Makes a table's file aside, so that none is ever seen unfinished: one that is empty is a damaged one. */
+  async #make(table: string): Promise<void> {
     const aside = `${this.#path(table)}.${randomUUID()}`;
     try {
       await this.#openFile(aside, 'create', table).close();
@@ -169,9 +180,6 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
       rmSync(`${aside}-lock`, { force: true });
     }
     syncFolder(this.#dir);
-    this.#changes?.add(table);
-    const entry = this.#acquire(table, 'create');
-    if (entry) release(entry);
   }
 
   async drop(table: string): Promise<void> {
@@ -179,10 +187,14 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     this.#checkChange('drop', table);
     const entry = this.#open.get(table);
     if (entry) this.#forget(table, entry);
-    rmSync(this.#path(table), { force: true });
-    rmSync(join(this.#dir, table + LOCK_FILE), { force: true });
-    syncFolder(this.#dir);
-    this.#changes?.add(table);
+    this.#changes?.begin(table);
+    try {
+      rmSync(this.#path(table), { force: true });
+      rmSync(join(this.#dir, table + LOCK_FILE), { force: true });
+      syncFolder(this.#dir);
+    } finally {
+      this.#changes?.end(table);
+    }
   }
 
   changes(table: string): number | undefined {
@@ -252,13 +264,14 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     this.#checkChange(operation, table);
     const entry = this.#acquire(table, operation);
     if (entry === undefined) throw storeErrors.storeTableMissing({ backend: BACKEND, operation, table });
+    this.#changes?.begin(table);
     try {
       await change(entry.db, entry.sets);
     } catch (thrown) {
       throw this.#errorOf(await reasonOf(thrown), operation, table);
     } finally {
       // a part of what failed may be there
-      this.#changes?.add(table);
+      this.#changes?.end(table);
       release(entry);
     }
     if (fileOf(this.#path(table)) !== entry.file)

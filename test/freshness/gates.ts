@@ -1,5 +1,6 @@
 import type { ShardCalls } from '../../src/ingester/shard/shard-messages.ts';
 import type { TableClient, TableStore } from '../../src/table/client.ts';
+import type { TableChanges } from '../../src/table/table-changes.ts';
 
 /** Who is held up at a gate. */
 export type Actor = 'query' | 'change';
@@ -34,25 +35,28 @@ export class Gates {
     (which === 'first' ? waiting.shift() : waiting.pop())?.();
   }
 
-  tables(actor: Actor, { client, admin, limits }: TableStore): TableStore {
+  /** @param changes counts what is changed, as threads of one process do; absent: nobody knows */
+  tables(actor: Actor, { client, admin, limits }: TableStore, changes?: TableChanges): TableStore {
     const pass = () => this.pass(actor);
+    const change = async <T>(table: string, make: () => Promise<T>): Promise<T> => {
+      changes?.begin(table);
+      await pass();
+      const done = await make();
+      if (changes === undefined) return done;
+      // what is made may be seen before whoever made it is told
+      await pass();
+      changes.end(table);
+      return done;
+    };
     const gated: TableClient = {
-      async write(...args) {
-        await pass();
-        return client.write(...args);
-      },
+      write: (...args) => change(args[0], () => client.write(...args)),
       async *query(...args) {
         await pass();
         yield* client.query(...args);
       },
-      async delete(...args) {
-        await pass();
-        return client.delete(...args);
-      },
-      async compareAndSet(...args) {
-        await pass();
-        return client.compareAndSet(...args);
-      },
+      delete: (...args) => change(args[0], () => client.delete(...args)),
+      compareAndSet: (...args) => change(args[0], () => client.compareAndSet(...args)),
+      ...(changes && { changes: (table: string) => changes.of(table) }),
       close: () => client.close(),
     };
     return { client: gated, admin, limits };

@@ -38,6 +38,7 @@ import { Querier, querierEngine } from '../../src/querier/querier.ts';
 import { KernelRows } from '../../src/querier/row-kernel.ts';
 import { querierSyntax } from '../../src/querier/syntax.ts';
 import { MemoryTableStore } from '../../src/table/memory.ts';
+import { TableChanges } from '../../src/table/table-changes.ts';
 import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
 import { type Actor, Gates } from './gates.ts';
 
@@ -69,17 +70,19 @@ function shardOver(disk: MemoryDisk, folder: string, clock: ManualClock): Shard 
  *
  * @param isShared whether the front ends share a cache; else each has its own, and neither hears of what the other sees
  * @param isHeld whether days of a backfill are held, as by ingesters of a cluster; else it is known whether anybody reads marks, as in one process
+ * @param isCounted whether changes of tables are counted, as in one process: front ends believe that there are no delete requests until then
  * @param withinMs the ingester is asked only for younger samples; 0: for all
  */
 export async function startWorld(
   random: Random,
-  { gates = new Gates(), isShared = true, isHeld = false, withinMs = 0 } = {},
+  { gates = new Gates(), isShared = true, isHeld = false, isCounted = false, withinMs = 0 } = {},
 ) {
   const clock = new ManualClock(NOW_MS);
   const tables = new MemoryTableStore();
   const objects = new MemoryObjectClient(clock);
   const common = { fromMs: Number.NEGATIVE_INFINITY, objects, tablePrefix: 't_', tableMs: TABLE_MS_DEFAULT };
-  const schemaFor = (actor: Actor) => new Schema([{ ...common, tables: gates.tables(actor, tables) }]);
+  const changes = isCounted ? new TableChanges(TableChanges.memory()) : undefined;
+  const schemaFor = (actor: Actor) => new Schema([{ ...common, tables: gates.tables(actor, tables, changes) }]);
   const schema = schemaFor('change');
   const randomBytes = (count: number) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256));
   const generations = new Generations(schema, clock, randomBytes);
@@ -112,14 +115,14 @@ export async function startWorld(
   const config = defaultsOf(querierConfig);
   const limits = joinedLimits(TENANT, () => ({ ...DEFAULT_LIMITS, queryIngestersWithinMs: withinMs }));
   const engine = querierEngine(config, new KernelRows());
-  const sources = (actor: Actor) => {
+  const sources = (actor: Actor, ownSchema = schemaFor(actor)) => {
     const channel = gates.shard(actor, ingester.channel);
     const own = new Querier({
       config,
       purger: { ...defaultsOf(purgerConfig), enableAdminApi: true },
       engine,
       ingester: new ShardsClient([{ channel, held: HeldRange.everything() }]),
-      schema: schemaFor(actor),
+      schema: ownSchema,
       blockCache: undefined,
       // lists of rows that are cached know of an import later
       rowCacheBytesMax: 0,
@@ -131,6 +134,8 @@ export async function startWorld(
     return own.sources(TENANT, limits);
   };
   const querier = (): QueryRunner => sources('query').queries;
+  // believes nothing
+  const plain = new Schema([{ ...common, tables: gates.tables('query', tables) }]);
   const deletes = sources('change').deletes!;
   const reads = new GenerationReads();
   let held = 0;
@@ -205,7 +210,7 @@ export async function startWorld(
   const deleted: string[] = [];
   return {
     clock,
-    plain: querier(),
+    plain: sources('query', plain).queries,
     frontends: [frontend(caches[0]!, 0), frontend(caches.at(-1)!, 1)],
     hits: () => caches.reduce((sum, { stats }) => sum + stats.hits, 0),
     evaluated: () => evaluated,
