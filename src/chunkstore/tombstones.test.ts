@@ -39,7 +39,7 @@ async function stores(name: string, counts: boolean) {
   return {
     clock,
     changes: new TableChanges(memory),
-    /** What happens while a read that has found what it finds is under way. */
+    /** Taken and run when a read has found what it finds, before that is told. */
     meanwhile,
     tables: schema.periods.map((period) => schema.tenantsTable(period)),
     requests: new Tombstones(writer.schema, clock, seededRandom(1), 0),
