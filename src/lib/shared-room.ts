@@ -10,7 +10,19 @@ export function fitsShare(own: number, amount: number, free: number): boolean {
 }
 
 /** Room that many owners share: bytes, or anything else that is counted. */
-export class SharedRoom {
+export interface Room {
+  readonly size: number;
+  readonly held: number;
+  heldBy(owner: string): number;
+  /** Takes what fits the owner's share; false where it does not. */
+  take(owner: string, amount: number): boolean;
+  /** Takes it whether it fits or not. */
+  force(owner: string, amount: number): void;
+  give(owner: string, amount: number): void;
+}
+
+/** The room of owners that are all in this thread. */
+export class SharedRoom implements Room {
   readonly size: number;
   readonly #byOwner = new Map<string, number>();
   #held = 0;
@@ -27,14 +39,12 @@ export class SharedRoom {
     return this.#byOwner.get(owner) ?? 0;
   }
 
-  /** Takes what fits the owner's share; false where it does not. */
   take(owner: string, amount: number): boolean {
     if (!fitsShare(this.heldBy(owner), amount, this.size - this.#held)) return false;
     this.force(owner, amount);
     return true;
   }
 
-  /** Takes it whether it fits or not. */
   force(owner: string, amount: number): void {
     this.#held += amount;
     this.#byOwner.set(owner, this.heldBy(owner) + amount);

@@ -10,6 +10,7 @@ import { type Logger, silentLogger } from '../observe/log.ts';
 import { type AuthConfig, type TenantFederationConfig, tenantFederationConfig } from './config.ts';
 import { LoginBrake } from './login-brake.ts';
 import { SESSION_MAX_MS, SessionSigner, sessionClaimOf } from './session.ts';
+import type { SharedLogins } from './shared-logins.ts';
 import { type Identity, type ReadText, RIGHTS, type Right, readTextFile, readUsers, type User } from './users.ts';
 
 /** Whoever asks where nobody has to prove who they are. */
@@ -26,6 +27,10 @@ interface GateOptions {
   readonly federation?: TenantFederationConfig;
   /** The key that signs sessions. Default: one that this process alone has. */
   readonly sessionKey?: () => Uint8Array;
+  /** Where several threads count failed logins together. Default: this gate counts alone. */
+  readonly logins?: SharedLogins;
+  /** Users as another thread has read them: then this gate reads none itself, and is told of others (`take`). */
+  readonly users?: readonly User[];
 }
 
 /** A user's session, as a cookie carries it. */
@@ -58,6 +63,7 @@ export class Gate {
       readText = readTextFile,
       federation = defaultsOf(tenantFederationConfig),
       sessionKey = () => this.#key,
+      logins,
     }: GateOptions,
   ) {
     this.#clock = clock;
@@ -66,7 +72,7 @@ export class Gate {
     this.#federation = federation;
     this.#readText = readText;
     this.#log = log;
-    this.#brake = new LoginBrake(() => clock.monotonicMs());
+    this.#brake = new LoginBrake(() => clock.monotonicMs(), logins);
   }
 
   /** @throws where authentication is configured by half, with the setting's name */
@@ -78,14 +84,24 @@ export class Gate {
       throw new Error(`-auth.default-tenant: ${(cause as Error).message}`, { cause });
     }
     const gate = new Gate(config, options);
-    gate.reload();
+    if (options.users === undefined) gate.reload();
+    else gate.take(options.users);
     return gate;
   }
 
   /** Reads users, passwords and tokens again from their files. @throws what is wrong with them: those in force stay */
   reload(): void {
+    this.take(readUsers(this.#config, this.#readText));
+  }
+
+  /** All users, with their secrets: for other threads of this process. */
+  get users(): readonly User[] {
+    return [...this.#users.values()];
+  }
+
+  /** These users, and no others, from now on. */
+  take(users: readonly User[]): void {
     const identities = new Map<string, Identity>();
-    const users = readUsers(this.#config, this.#readText);
     for (const { credentials, ...identity } of users) {
       for (const one of credentials) identities.set(this.#digest(one), identity);
     }

@@ -10,7 +10,7 @@ import fastify, {
 } from 'fastify';
 import { after, type Clock } from '../../lib/clock.ts';
 import { leastOf } from '../../lib/least.ts';
-import { SharedRoom } from '../../lib/shared-room.ts';
+import { type Room, SharedRoom } from '../../lib/shared-room.ts';
 import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { tenantsOf } from '../../model/tenants.ts';
@@ -62,8 +62,22 @@ export interface ListenerOptions {
   readonly gate: Gate;
   readonly log: Logger;
   readonly clock: Clock;
-  /** Where its metrics go; only one listener of a process has them. */
+  /** Where its metrics go; only one listener of a thread has them. */
   readonly registry?: Registry;
+  /** Bounds that the listeners of several threads have together. Default: those of this one alone. */
+  readonly rooms?: ListenerRooms;
+  /** Whether others listen at the same port: the system spreads connections among them. */
+  readonly reusePort?: boolean;
+}
+
+/** What connections hold. */
+export interface ListenerRooms {
+  /** Open connections, by client; its size is the most of all. */
+  readonly connections: Room;
+  /** Bytes of bodies of requests under way, as far as they have arrived, by tenant. */
+  readonly bodies: Room;
+  /** Bytes of answers that their clients have not taken yet, by tenant. */
+  readonly answers: Room;
 }
 
 declare module 'fastify' {
@@ -123,14 +137,11 @@ export class HttpListener implements Service {
   #stopped: Promise<void> | undefined;
   /** Requests of a connection that its handlers are at: more than one where it does not wait for answers. */
   readonly #underWay = new WeakMap<Socket, number>();
-  /** Open connections, by client. */
-  readonly #connections = new Map<string, number>();
   /** Status → when an answer with it was logged, and how many there were since. */
   readonly #failed = new Map<number, { loggedMs: number; since: number }>();
-  /** Bodies of requests under way, as far as they have arrived, by tenant. */
-  readonly #bodies: SharedRoom;
-  /** Answers that their clients have not taken yet, by tenant. */
-  readonly #answers: SharedRoom;
+  readonly #connections: Room;
+  readonly #bodies: Room;
+  readonly #answers: Room;
 
   private constructor(options: ListenerOptions) {
     this.name = `${options.name}-listener`;
@@ -140,8 +151,10 @@ export class HttpListener implements Service {
     this.#stands = new StandStills(this.#clock);
     this.#app = createApp(options.config, this.#clock, this.#stands);
     this.#prefix = prefixOf(options.config);
-    this.#bodies = new SharedRoom(options.config.inflightBodyBytesMax);
-    this.#answers = new SharedRoom(options.config.inflightAnswerBytesMax);
+    const { connections, bodies, answers } = options.rooms ?? ownRooms(options.config);
+    this.#connections = connections;
+    this.#bodies = bodies;
+    this.#answers = answers;
     // bodies stay as they came: what they hold is the handler's business, and nothing inflates before its size is judged
     this.#app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
       readBody(payload, { bytesMax: bytesMaxOf(request), take: (bytes) => this.#take(request, bytes) }),
@@ -219,9 +232,9 @@ export class HttpListener implements Service {
   }
 
   async #listen(): Promise<void> {
-    const { host, port, log } = this.#options;
+    const { host, port, log, reusePort } = this.#options;
     try {
-      await this.#app.listen({ host, port });
+      await this.#app.listen({ host, port, ...(reusePort && { reusePort }) });
     } catch (cause) {
       throw new Error(listenProblem(cause, host, port), { cause });
     }
@@ -262,18 +275,17 @@ export class HttpListener implements Service {
   /** One client has so many connections only, so that others find some. */
   #admitConnection(socket: Socket): void {
     const client = networkOf(socket.remoteAddress ?? '');
-    const count = this.#connections.get(client) ?? 0;
-    if (count >= this.#options.config.httpConnectionsPerClientMax) {
+    const { httpConnectionsMax, httpConnectionsPerClientMax } = this.#options.config;
+    const connections = this.#connections;
+    connections.force(client, 1);
+    // the server's own bound knows those of this thread only
+    if (connections.heldBy(client) > httpConnectionsPerClientMax || connections.held > httpConnectionsMax) {
+      connections.give(client, 1);
       this.#metrics?.dropped.inc();
       socket.destroy();
       return;
     }
-    this.#connections.set(client, count + 1);
-    socket.once('close', () => {
-      const left = this.#connections.get(client)! - 1;
-      if (left > 0) this.#connections.set(client, left);
-      else this.#connections.delete(client);
-    });
+    socket.once('close', () => connections.give(client, 1));
   }
 
   /** A path that there is not, or a method that its route does not serve. */
@@ -475,6 +487,14 @@ export class HttpListener implements Service {
     if (statusCode !== undefined && statusCode < 500) return send(reply, textResponse(statusCode, `${message}\n`));
     return send(reply, this.#failure(thrown, request));
   }
+}
+
+function ownRooms(config: ServerConfig): ListenerRooms {
+  return {
+    connections: new SharedRoom(config.httpConnectionsMax),
+    bodies: new SharedRoom(config.inflightBodyBytesMax),
+    answers: new SharedRoom(config.inflightAnswerBytesMax),
+  };
 }
 
 /** Whether a script of a page of this server asks. */

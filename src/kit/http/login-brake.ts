@@ -1,9 +1,6 @@
 import { isIPv6 } from 'node:net';
+import { LOGIN_BURST as BURST, LOGIN_REFILL_MS as REFILL_MS, type SharedLogins } from './shared-logins.ts';
 
-/** Failed logins that an address has at once before it has to wait. */
-const BURST = 20;
-/** Time after which it may fail once more. */
-const REFILL_MS = 1_000;
 /** Addresses that are known; the one not heard of for longest is forgotten for a new one. */
 const ADDRESSES_MAX = 10_000;
 /** Credentials of one address that were right and are taken without waiting. */
@@ -27,30 +24,41 @@ interface Address {
  */
 export class LoginBrake {
   readonly #nowMs: () => number;
+  readonly #shared: SharedLogins | undefined;
   readonly #addresses = new Map<string, Address>();
   #logSecond = 0;
   #logLines = 0;
 
-  constructor(nowMs: () => number) {
+  /** @param shared where several threads count logins together; log lines are each thread's own */
+  constructor(nowMs: () => number, shared?: SharedLogins) {
     this.#nowMs = nowMs;
+    this.#shared = shared;
   }
 
   /** Whether these credentials may be looked at. */
   mayTry(address: string, digest: string): boolean {
-    const entry = this.#addresses.get(networkOf(address));
+    const network = networkOf(address);
+    const entry = this.#addresses.get(network);
+    if (this.#shared !== undefined) {
+      return this.#shared.mayTry(network) || entry?.known.has(digest) === true || this.#shared.isKnown(network, digest);
+    }
     if (entry === undefined || entry.known.has(digest)) return true;
     this.#refill(entry);
     return entry.left >= 1;
   }
 
   succeeded(address: string, digest: string): void {
-    const { known } = this.#entry(networkOf(address));
-    if (!known.has(digest) && known.size < KNOWN_MAX) known.add(digest);
+    const network = networkOf(address);
+    const { known } = this.#entry(network);
+    if (known.has(digest) || known.size >= KNOWN_MAX) return;
+    known.add(digest);
+    this.#shared?.know(network, digest);
   }
 
   /** @returns failures since the last log line of this address; undefined: it is too soon for a line */
   failed(address: string): number | undefined {
     const network = networkOf(address);
+    this.#shared?.failed(network);
     const entry = this.#entry(network);
     // moved to the end: the first of the map is the one not heard of for longest
     this.#addresses.delete(network);
