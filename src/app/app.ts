@@ -7,7 +7,7 @@ import type { BatchRunner, QueryRunner } from '../contract/query.ts';
 import type { MarkReads, MoveDays } from '../distributor/late-samples.ts';
 import type { HoldToken } from '../kit/folder/hold.ts';
 import type { Gate } from '../kit/http/auth.ts';
-import type { HttpListener } from '../kit/http/listener.ts';
+import type { HttpListener, Listener } from '../kit/http/listener.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { MetricSource, Registry } from '../kit/observe/metrics.ts';
 import type { Loops } from '../kit/service/loops.ts';
@@ -18,6 +18,7 @@ import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { ClusterNode } from './cluster/cluster-node.ts';
 import type { PeerHost } from './cluster/peer-host.ts';
 import type { Config } from './config.ts';
+import type { FrontThreads } from './front/front-threads.ts';
 import type { LateState } from './late-state.ts';
 import type { ThreadLayout } from './threads/layout.ts';
 import type { ShardHost } from './threads/shard-thread-role.ts';
@@ -38,7 +39,7 @@ export interface App {
   readonly loops: Loops;
   readonly limits: LimitsService;
   readonly gate: Gate;
-  readonly http: HttpListener;
+  readonly http: Listener;
   /** For endpoints that can do harm; undefined without `-server.admin-address`. */
   readonly admin: HttpListener | undefined;
   readonly parts: Parts;
@@ -48,6 +49,8 @@ export interface App {
 
 /** Set by the module that makes it, used by those that are built after it. */
 export interface Parts {
+  /** Threads that listen in place of the main thread; absent: that listens. */
+  fronts?: FrontThreads;
   hold?: HoldToken;
   layout?: ThreadLayout;
   shards?: ShardHost;

@@ -1,5 +1,6 @@
 import { Gate } from '../kit/http/auth.ts';
 import { HttpListener } from '../kit/http/listener.ts';
+import { SharedLogins } from '../kit/http/shared-logins.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { Loops } from '../kit/service/loops.ts';
@@ -7,9 +8,10 @@ import { type Service, ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import { LimitsService } from '../limits/limits-service.ts';
 import type { App } from './app.ts';
-import { checkCluster } from './cluster/clustered.ts';
+import { checkCluster, isClustered } from './cluster/clustered.ts';
 import { checkQueryPath, idleLimits } from './cluster/query-path.ts';
 import type { Config } from './config.ts';
+import { FrontThreads, frontThreads } from './front/front-threads.ts';
 import type { Module } from './modules/module.ts';
 import { modules as allModules } from './modules/modules.ts';
 
@@ -36,10 +38,35 @@ export async function composeApp(from: Composition): Promise<App & { services: S
   const registry = new Registry();
   const ownKey = sessionKeyIn(config.data.dir);
   const sessionKey = () => (app.parts.sessionKey ?? ownKey)();
-  const gate = Gate.of(config.auth, { log, clock, federation: config.tenantFederation, sessionKey });
+  const fronts = frontThreads(config, log);
+  if (fronts > 1 && isClustered(config)) {
+    throw new Error(
+      `-server.front-threads ${fronts} is refused in a cluster (-target ${config.process.target.join(',')}): it is of one process that is alone`,
+    );
+  }
+  // threads that listen count failed logins together
+  const logins = fronts > 1 ? FrontThreads.logins() : undefined;
+  const gate = Gate.of(config.auth, {
+    log,
+    clock,
+    federation: config.tenantFederation,
+    sessionKey,
+    ...(logins && { logins: new SharedLogins(logins, () => clock.nowMs()) }),
+  });
   const { httpListenAddress: host, httpListenPort: port, adminAddress } = config.server;
   const loops = new Loops(clock);
   const reloads = config.runtime.file === '' ? undefined : loops.add('runtime-config', config.runtime.reloadPeriodMs);
+  const limits = LimitsService.of({
+    defaults: config.limits,
+    config: config.runtime,
+    refuses: (own) => idleLimits(config, own),
+    log,
+    registry,
+    clock,
+    loop: reloads,
+  });
+  const front =
+    logins && new FrontThreads({ config, threads: fronts, gate, logins, limits, sessionKey, log, registry, clock });
   const app: App = {
     config,
     readConfig: from.readConfig,
@@ -48,24 +75,16 @@ export async function composeApp(from: Composition): Promise<App & { services: S
     clock,
     log,
     registry,
-    metricSources: [],
+    metricSources: [...(front?.metricSources ?? [])],
     loops,
-    limits: LimitsService.of({
-      defaults: config.limits,
-      config: config.runtime,
-      refuses: (own) => idleLimits(config, own),
-      log,
-      registry,
-      clock,
-      loop: reloads,
-    }),
+    limits,
     gate,
-    http: HttpListener.of({ name: 'http', host, port, config: config.server, gate, log, registry, clock }),
+    http: front ?? HttpListener.of({ name: 'http', host, port, config: config.server, gate, log, registry, clock }),
     admin:
       adminAddress === ''
         ? undefined
         : HttpListener.of({ name: 'admin', ...parseAddress(adminAddress), config: config.server, gate, log, clock }),
-    parts: {},
+    parts: front === undefined ? {} : { fronts: front },
     services: undefined,
   };
   const services: Service[] = [];

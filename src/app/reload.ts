@@ -17,9 +17,10 @@ export async function reload(app: Reloadable): Promise<string[]> {
     limits: () => limits.reload(),
     users: () => gate.reload(),
     fallback: () => made.alertmanager?.reload(),
-    certificates() {
-      http.reload();
+    async certificates() {
       admin?.reload();
+      // last: threads that listen are told all of it
+      await http.reload();
     },
   };
   for (const [part, read] of Object.entries(parts)) {

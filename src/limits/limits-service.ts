@@ -8,9 +8,9 @@ import type { Loop } from '../kit/service/loops.ts';
 import type { Service } from '../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
 import type { Clock } from '../lib/clock.ts';
-import { getOrMake } from '../lib/map.ts';
 import type { TenantLimits } from './limits.ts';
-import { OTHER_TENANTS, type Overrides, parseOverrides, unpackOverrides } from './overrides.ts';
+import { LimitsTable } from './limits-table.ts';
+import { type Overrides, parseOverrides, unpackOverrides } from './overrides.ts';
 import type { OverridesRole } from './overrides-worker.ts';
 
 export const runtimeConfig = section('runtime_config', 'Runtime configuration', {
@@ -53,17 +53,14 @@ export class LimitsService implements Service {
   readonly #metrics: ReturnType<typeof runtimeMetrics>;
   readonly #stopping = new AbortController();
   readonly #listeners: ((overrides: Overrides) => void)[] = [];
-  #defaults: TenantLimits;
-  /** Joined with the defaults on first use. */
-  #joined = new WeakMap<Partial<TenantLimits>, TenantLimits>();
-  #overrides: Overrides = new Map();
+  readonly #table: LimitsTable;
   /** Size and time of the file that was read last; unequal means read again. */
   #seen = '';
   #watching: Promise<void> | undefined;
 
   private constructor(options: LimitsOptions) {
     this.#options = options;
-    this.#defaults = options.defaults;
+    this.#table = new LimitsTable(options.defaults);
     this.#metrics = runtimeMetrics(options.registry);
   }
 
@@ -72,30 +69,25 @@ export class LimitsService implements Service {
   }
 
   of(tenant: string): TenantLimits {
-    const own = this.#overrides.get(tenant);
-    if (own === undefined) return this.others;
-    return getOrMake(this.#joined, own, () => ({ ...this.#defaults, ...own }));
+    return this.#table.of(tenant);
   }
 
   /** Limits as the section `limits` sets them. */
   get defaults(): TenantLimits {
-    return this.#defaults;
+    return this.#table.defaults;
   }
 
   setDefaults(defaults: TenantLimits): void {
-    this.#defaults = defaults;
-    this.#joined = new WeakMap();
+    this.#table.set(defaults, this.overrides);
   }
 
   /** Limits of all tenants that have no overrides of their own. */
   get others(): TenantLimits {
-    const own = this.#overrides.get(OTHER_TENANTS);
-    if (own === undefined) return this.#defaults;
-    return getOrMake(this.#joined, own, () => ({ ...this.#defaults, ...own }));
+    return this.#table.others;
   }
 
   get overrides(): Overrides {
-    return this.#overrides;
+    return this.#table.overrides;
   }
 
   /** Called whenever the overrides change: to hand them to worker threads. */
@@ -166,7 +158,7 @@ export class LimitsService implements Service {
     this.#seen = seen; // also where it is wrong: once is enough to say so
     const overrides = await read(await readFile(config.file, 'utf8'), config.file);
     this.#check(overrides);
-    this.#overrides = overrides;
+    this.#table.set(this.defaults, overrides);
     this.#metrics.reloads.inc({ result: 'success' });
     this.#metrics.valid.set(1);
     log.info({ file: config.file, tenants: overrides.size }, 'runtime file loaded');

@@ -36,6 +36,17 @@ export const serverConfig = section('server', 'HTTP server', {
     values: ['none', 'request', 'require'],
     help: 'Whether clients must show a certificate.',
   }),
+  frontThreads: count({
+    default: 1,
+    min: 1,
+    max: 16,
+    help: 'Threads that listen for requests, and take writes themselves. 1: the main thread does. Not in a cluster; where the system does not spread connections over threads (other than Linux, FreeBSD, Solaris, AIX) there is one.',
+  }),
+  frontHeapMb: count({
+    default: 256,
+    min: 64,
+    help: 'JavaScript heap of such a thread, in MB, where there are several; one that needs more is replaced.',
+  }),
   httpConnectionsMax: count({ default: 10_000, min: 1, help: 'Connections at once; further ones are closed.' }),
   httpConnectionsPerClientMax: count({
     default: 2_000,

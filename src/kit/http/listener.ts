@@ -70,6 +70,19 @@ export interface ListenerOptions {
   readonly reusePort?: boolean;
 }
 
+/** Hands requests to routes, wherever it listens. */
+export interface Listener extends Service {
+  /** Before `start`. Of two routes with the same path the first one stands. */
+  add(routes: readonly Route[]): void;
+  readonly routes: readonly Route[];
+  /** Where it listens, once it does. */
+  readonly url: string;
+  /** Reads again what it reads from files, and takes on who may ask. @throws what is wrong: what is in force stays */
+  reload(): void | Promise<void>;
+  /** The same before all else of the process has started: until `start` it serves routes that are `early`, the others are 503. */
+  readonly early: Service;
+}
+
 /** What connections hold. */
 export interface ListenerRooms {
   /** Open connections, by client; its size is the most of all. */
@@ -118,7 +131,7 @@ const LOOKED_MS_MAX = 2_000;
 const IDLE_SWEEP_MS = 50;
 
 /** Listens on one address and hands requests to routes. Knows HTTP; knows nothing of what is served. */
-export class HttpListener implements Service {
+export class HttpListener implements Listener {
   readonly name: string;
   readonly #options: ListenerOptions;
   readonly #app: FastifyInstance;
@@ -177,7 +190,6 @@ export class HttpListener implements Service {
     return new HttpListener(options);
   }
 
-  /** Before `start`. Of two routes with the same path the first one stands. */
   add(routes: readonly Route[]): void {
     for (const route of routes) {
       if (this.#routes.has(route.path)) continue;
@@ -208,13 +220,12 @@ export class HttpListener implements Service {
     return [...this.#routes.values()];
   }
 
-  /** Reads certificates and keys again; connections there are keep theirs. @throws what is wrong with them: those in force stay */
+  /** Reads certificates and keys again; connections there are keep theirs. */
   reload(): void {
     const tls = tlsOptions(this.#options.config);
     if (tls !== undefined && this.#app.server instanceof TlsServer) this.#app.server.setSecureContext(tls);
   }
 
-  /** This listener before all else of the process has started: until `start` it serves routes that are `early`, the others are 503. */
   get early(): Service {
     return {
       name: `early-${this.name}`,
@@ -242,13 +253,10 @@ export class HttpListener implements Service {
     log.info({ address: this.url }, 'listening');
   }
 
-  /** Where it listens, once it does. */
   get url(): string {
     const { config, host } = this.#options;
     const address = this.#app.server.address() as AddressInfo | null;
-    const shown = host.includes(':') ? `[${host}]` : host;
-    const scheme = config.httpTlsCertPath === '' ? 'http' : 'https';
-    return `${scheme}://${shown}:${address?.port ?? this.#options.port}${this.#prefix}`;
+    return urlOf(config, host, address?.port ?? this.#options.port);
   }
 
   /** Takes no new connections, lets requests under way finish, and cuts them at the deadline. A second call waits for the first. */
@@ -489,6 +497,13 @@ export class HttpListener implements Service {
   }
 }
 
+/** The address that requests go to. */
+export function urlOf(config: ServerConfig, host: string, port: number): string {
+  const shown = host.includes(':') ? `[${host}]` : host;
+  const scheme = config.httpTlsCertPath === '' ? 'http' : 'https';
+  return `${scheme}://${shown}:${port}${prefixOf(config)}`;
+}
+
 function ownRooms(config: ServerConfig): ListenerRooms {
   return {
     connections: new SharedRoom(config.httpConnectionsMax),
@@ -658,7 +673,8 @@ function send(reply: FastifyReply, { status, headers = {}, body }: HttpResponse)
   return reply.code(status).headers(headers).send(body);
 }
 
-function listenProblem(cause: unknown, host: string, port: number): string {
+/** @param cause what listening failed with */
+export function listenProblem(cause: unknown, host: string, port: number): string {
   const { code, message } = cause as { code?: string; message: string };
   const where = `cannot listen on ${host}:${port}`;
   if (code === 'EADDRINUSE')

@@ -65,6 +65,8 @@ export interface Route {
   readonly early?: boolean;
   /** The setting that `bodyBytesMax` comes from, for the error. */
   readonly bodyLimit?: string;
+  /** Whether the bytes of its answers are nobody else's, so that they may move to another thread. */
+  readonly givesAway?: boolean;
 }
 
 export function textResponse(

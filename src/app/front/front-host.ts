@@ -1,0 +1,99 @@
+import type { HttpResponse, Route } from '../../kit/http/message.ts';
+import type { Logger } from '../../kit/observe/log.ts';
+import { Transferred } from '../../kit/thread/channel.ts';
+import { movable } from '../../kit/thread/movable.ts';
+import { sendParts } from '../../kit/thread/part-stream.ts';
+import { after, type Clock, type Timer } from '../../lib/clock.ts';
+import { processErrors } from '../../model/errors-process.ts';
+import type { FrontHostRole, HandedResponse } from './front-role.ts';
+
+export interface FrontHostOptions {
+  readonly thread: number;
+  readonly routeOf: (path: string) => Route | undefined;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** An answer whose parts are not asked for within this time has lost whoever wanted it. */
+const ASKED_MS_MAX = 60_000;
+
+interface PartedAnswer {
+  readonly parts: AsyncIterable<Uint8Array>;
+  readonly ends: AbortController;
+  readonly timer: Timer;
+}
+
+/** The main thread as one front thread asks it. */
+export class FrontHost {
+  readonly #options: FrontHostOptions;
+  /** Answers in parts that are not asked for yet. */
+  readonly #parted = new Map<number, PartedAnswer>();
+  #last = 0;
+
+  constructor(options: FrontHostOptions) {
+    this.#options = options;
+  }
+
+  get role(): FrontHostRole {
+    const log = this.#options.log.child({ front: this.#options.thread });
+    return {
+      handle: async ({ path, request }, { signal }) => {
+        const route = this.#options.routeOf(path);
+        if (route === undefined) throw new Error(`bug: no route for ${path}`);
+        // an answer in parts is under way when this call is not any more
+        const ends = new AbortController();
+        const gone = () => ends.abort(signal.reason);
+        signal.addEventListener('abort', gone, { once: true });
+        try {
+          return this.#moved(await route.handle({ ...request, signal: ends.signal }), route, ends);
+        } finally {
+          signal.removeEventListener('abort', gone);
+        }
+      },
+      parts: async ({ answer, port }, { signal }) => {
+        const parted = this.#parted.get(answer);
+        if (parted === undefined) {
+          port.close();
+          throw processErrors.callCancelled({});
+        }
+        this.#parted.delete(answer);
+        parted.timer.cancel();
+        signal.addEventListener('abort', () => parted.ends.abort(signal.reason), { once: true });
+        await sendParts(port, parted.parts, signal);
+      },
+      drop: ({ answer }) => this.#drop(answer),
+      log: ({ level, text, fields }) => log[level](fields, text),
+    };
+  }
+
+  /** The thread is gone: nobody waits for answers any more. */
+  close(): void {
+    for (const answer of [...this.#parted.keys()]) this.#drop(answer);
+  }
+
+  #moved({ body, ...response }: HttpResponse, route: Route, ends: AbortController): Transferred<HandedResponse> {
+    if (body === undefined || typeof body === 'string') {
+      return Transferred.of({ ...response, ...(body !== undefined && { body }) }, []);
+    }
+    if (body instanceof Uint8Array) {
+      // a copy where they lie in memory of others, which would be copied whole
+      const bytes = movable(body);
+      const isOurs = bytes.buffer !== body.buffer || route.givesAway === true;
+      return Transferred.of({ ...response, body: bytes }, isOurs ? [bytes.buffer] : []);
+    }
+    const answer = ++this.#last;
+    const timer = after(this.#options.clock, ASKED_MS_MAX, () => this.#drop(answer));
+    this.#parted.set(answer, { parts: body, ends, timer });
+    return Transferred.of({ ...response, answer }, []);
+  }
+
+  #drop(answer: number): void {
+    const parted = this.#parted.get(answer);
+    if (parted === undefined) return;
+    this.#parted.delete(answer);
+    parted.timer.cancel();
+    parted.ends.abort(processErrors.callCancelled({}));
+    const parts = parted.parts[Symbol.asyncIterator]();
+    void Promise.resolve(parts.return?.()).catch(() => {});
+  }
+}

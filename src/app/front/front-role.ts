@@ -1,0 +1,88 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { AuthConfig, ServerConfig, TenantFederationConfig } from '../../kit/http/config.ts';
+import type { HttpRequest, HttpResponse, Route } from '../../kit/http/message.ts';
+import type { User } from '../../kit/http/users.ts';
+import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
+import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
+import type { ThreadsRoomMemory } from '../../kit/thread/threads-room.ts';
+import type { LimitsMessage } from '../../limits/limits-table.ts';
+
+// What a front thread and the main thread say to each other.
+
+/** A front thread answers to these calls. */
+export type FrontRole = {
+  /** First of all: the way to the main thread. */
+  connect(request: { readonly host: MessagePort }): void;
+  /** What is in force from now on. */
+  take(inForce: InForce): void;
+  /** Listens; resolves when it does. */
+  listen(request: { readonly port: number; readonly isEarly: boolean }): Promise<void>;
+  /** Reads certificates again. */
+  reload(request: Record<string, never>): void;
+  /** Takes no new connections, and answers what is under way; all is cut when nobody waits for it any more. */
+  stopListening(request: Record<string, never>, call: CallContext): Promise<void>;
+  metrics(request: Record<string, never>): Promise<MetricSnapshot>;
+};
+
+/** The main thread answers to these. */
+export type FrontHostRole = {
+  /** Handles a request by the route with this path. */
+  handle(request: HandedRequest, call: CallContext): Promise<Transferred<HandedResponse>>;
+  /** Sends the parts of an answer; under way until the last is taken. */
+  parts(request: { readonly answer: number; readonly port: MessagePort }, call: CallContext): Promise<void>;
+  /** Nobody takes the parts of that answer. */
+  drop(request: { readonly answer: number }): void;
+  log(line: FrontLogLine): void;
+};
+
+export interface HandedRequest {
+  /** As `Route` has it. */
+  readonly path: string;
+  readonly request: Omit<HttpRequest, 'signal'>;
+}
+
+export interface HandedResponse extends Omit<HttpResponse, 'body'> {
+  readonly body?: string | Uint8Array;
+  /** Its number, where its body comes in parts. */
+  readonly answer?: number;
+}
+
+export interface FrontLogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly text: string;
+  readonly fields: Record<string, unknown>;
+}
+
+/** A route without what handles it. */
+export type RouteFacts = Omit<Route, 'handle'>;
+
+/** What may change while a front thread runs. */
+export interface InForce {
+  readonly users: readonly User[];
+  /** Undefined: it is not known. */
+  readonly sessionKey: Uint8Array | undefined;
+  readonly limits: LimitsMessage;
+}
+
+/** Memory that all front threads count in. */
+export interface FrontMemory {
+  readonly connections: ThreadsRoomMemory;
+  readonly bodies: ThreadsRoomMemory;
+  readonly answers: ThreadsRoomMemory;
+  /** That of `SharedLogins`. */
+  readonly logins: SharedArrayBuffer;
+}
+
+export interface FrontData {
+  /** Its number among the front threads. */
+  readonly thread: number;
+  readonly server: ServerConfig;
+  readonly auth: AuthConfig;
+  readonly federation: TenantFederationConfig;
+  readonly host: string;
+  /** Whether lines of level debug are written. */
+  readonly isDebug: boolean;
+  readonly memory: FrontMemory;
+  readonly routes: readonly RouteFacts[];
+  readonly inForce: InForce;
+}

@@ -1,0 +1,302 @@
+import { type AddressInfo, createServer } from 'node:net';
+import { MessageChannel } from 'node:worker_threads';
+import type { Gate } from '../../kit/http/auth.ts';
+import { type Listener, listenProblem, urlOf } from '../../kit/http/listener.ts';
+import type { Route } from '../../kit/http/message.ts';
+import { SharedLogins } from '../../kit/http/shared-logins.ts';
+import type { Logger } from '../../kit/observe/log.ts';
+import { counter, type MetricSource, metricTable, type Registry } from '../../kit/observe/metrics.ts';
+import type { Service, Stop } from '../../kit/service/service.ts';
+import { serve } from '../../kit/thread/channel.ts';
+import { ThreadsRoom } from '../../kit/thread/threads-room.ts';
+import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
+import { type PooledWorker, WorkerPool } from '../../kit/thread/worker-pool.ts';
+import { aborted } from '../../lib/aborted.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { systemBytes } from '../../lib/random.ts';
+import type { LimitsService } from '../../limits/limits-service.ts';
+import { packLimits } from '../../limits/limits-table.ts';
+import type { Config } from '../config.ts';
+import { FrontHost } from './front-host.ts';
+import type { FrontData, FrontMemory, FrontRole, InForce } from './front-role.ts';
+
+export interface FrontThreadsOptions {
+  readonly config: Pick<Config, 'server' | 'auth' | 'tenantFederation' | 'log' | 'distributor'>;
+  readonly threads: number;
+  readonly gate: Gate;
+  readonly logins: SharedArrayBuffer;
+  readonly limits: LimitsService;
+  /** The key of sessions. @throws where it is not known */
+  readonly sessionKey: () => Uint8Array;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+/** Where a listener stands. */
+type Phase = 'none' | 'early' | 'open' | 'stopped';
+
+const frontMetrics = metricTable({
+  restarts: counter('front_thread_restarts_total', 'Times that a thread that listens died and was replaced.', [
+    'front',
+  ]),
+});
+
+/** Nursery of a front thread, MB: each request leaves more behind there than a worker's call. */
+const NURSERY_MB = 12;
+/** How often it is looked whether the key of sessions is another one. */
+const KEY_LOOK_MS = 1_000;
+/** Systems whose kernels spread connections over all who listen at a port. */
+const SPREADING: readonly NodeJS.Platform[] = ['linux', 'freebsd', 'sunos', 'aix'];
+
+/** Front threads that a process has by its settings, on this system; 1: none, the main thread listens. */
+export function frontThreads(
+  { server }: Pick<Config, 'server'>,
+  log: Logger,
+  platform: NodeJS.Platform = process.platform,
+): number {
+  const { frontThreads: wanted } = server;
+  if (wanted === 1 || SPREADING.includes(platform)) return wanted;
+  log.warn(
+    { platform, wanted },
+    'one thread listens: this system does not spread connections over threads that listen at the same port',
+  );
+  return 1;
+}
+
+/**
+ * Threads that listen at one port in place of the main thread. Each has the bounds of the process in common with the others, in shared
+ * memory, and hands to the main thread what it does not answer itself. One that dies is replaced: its connections end with it, and what
+ * it held is given back.
+ */
+export class FrontThreads implements Listener {
+  readonly name = 'front-listener';
+  readonly #options: FrontThreadsOptions;
+  /** By path. */
+  readonly #routes = new Map<string, Route>();
+  readonly #memory: FrontMemory;
+  readonly #metrics: ReturnType<typeof frontMetrics>;
+  readonly #threads: (WorkerThread<FrontRole> | undefined)[] = [];
+  /** Resolves when a thread is in the phase that the process was in when it began. */
+  readonly #ready: Promise<void>[] = [];
+  #pool: WorkerPool<FrontRole> | undefined;
+  #port: number;
+  #phase: Phase = 'none';
+  #toldKey: Uint8Array | undefined;
+  #looks: { cancel(): void } | undefined;
+
+  constructor(options: FrontThreadsOptions) {
+    const { config, threads, logins, registry } = options;
+    const { httpConnectionsMax, inflightBodyBytesMax, inflightAnswerBytesMax, httpListenPort } = config.server;
+    this.#options = options;
+    this.#port = httpListenPort;
+    this.#metrics = frontMetrics(registry);
+    const room = (size: number) => ThreadsRoom.memory(size, threads, systemBytes);
+    this.#memory = {
+      connections: room(httpConnectionsMax),
+      bodies: room(inflightBodyBytesMax),
+      answers: room(inflightAnswerBytesMax),
+      logins,
+    };
+    options.limits.onChange(() => void this.#tellAll());
+  }
+
+  /** Memory for logins that fail, for the gate of this thread, too. */
+  static logins(): SharedArrayBuffer {
+    return SharedLogins.memory(systemBytes);
+  }
+
+  add(routes: readonly Route[]): void {
+    for (const route of routes) if (!this.#routes.has(route.path)) this.#routes.set(route.path, route);
+  }
+
+  get routes(): readonly Route[] {
+    return [...this.#routes.values()];
+  }
+
+  get url(): string {
+    const { server } = this.#options.config;
+    return urlOf(server, server.httpListenAddress, this.#port);
+  }
+
+  get metricSources(): readonly MetricSource[] {
+    return Array.from({ length: this.#options.threads }, (_, i) => async () => {
+      const thread = this.#threads[i];
+      return thread === undefined ? [] : thread.channel.call('metrics', {});
+    });
+  }
+
+  get early(): Service {
+    return {
+      name: `early-${this.name}`,
+      start: () => this.#enter('early'),
+      stop: (stop) => this.stop(stop),
+    };
+  }
+
+  async start(): Promise<void> {
+    await this.#enter('open');
+    this.#options.log.info({ address: this.url, threads: this.#options.threads }, 'listening');
+  }
+
+  /** All threads read certificates again, and are told who may ask, and limits. @throws what is wrong in one of them */
+  async reload(): Promise<void> {
+    await this.#tellAll();
+    const reloaded = await Promise.allSettled(this.#there.map(({ channel }) => channel.call('reload', {})));
+    const failed = reloaded.find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  notReady(): string | undefined {
+    if (this.#phase !== 'open' || this.#there.length > 0) return undefined;
+    return 'no thread listens: they are started again';
+  }
+
+  /** Takes no new connections, lets requests under way finish, and cuts them at the deadline. */
+  async stop({ signal }: Stop): Promise<void> {
+    if (this.#phase === 'stopped') return;
+    this.#phase = 'stopped';
+    this.#looks?.cancel();
+    const stopped = this.#there.map(async ({ channel, gone }) => {
+      await Promise.race([channel.call('stopListening', {}, { signal }).catch(() => {}), gone]);
+    });
+    await Promise.race([Promise.all(stopped), aborted(signal)]);
+    await this.#pool?.close();
+  }
+
+  get #there(): readonly WorkerThread<FrontRole>[] {
+    return this.#threads.filter((thread) => thread !== undefined);
+  }
+
+  async #enter(phase: 'early' | 'open'): Promise<void> {
+    const before = this.#phase;
+    if (before === 'none') this.#port = await freePort(this.#options.config.server);
+    this.#phase = phase;
+    if (before !== 'none') {
+      await Promise.all(this.#there.map((thread) => this.#listen(thread)));
+      return;
+    }
+    const { config, threads, log, clock } = this.#options;
+    this.#pool = WorkerPool.start<FrontRole>({
+      name: 'front',
+      size: threads,
+      callsPerWorkerMax: config.distributor.inflightPushes,
+      queueMax: config.distributor.queuedPushes,
+      log,
+      clock,
+      spawn: (i) => this.#spawn(i),
+    });
+    this.#looks = clock.every(KEY_LOOK_MS, () => this.#lookAtKey());
+    try {
+      await Promise.all(this.#ready);
+    } catch (error) {
+      this.#phase = 'stopped';
+      await this.#pool.close();
+      throw error;
+    }
+  }
+
+  #spawn(thread: number): PooledWorker<FrontRole> {
+    const { config, log, clock } = this.#options;
+    const data: FrontData = {
+      thread,
+      server: config.server,
+      auth: config.auth,
+      federation: config.tenantFederation,
+      host: config.server.httpListenAddress,
+      isDebug: config.log.level === 'debug',
+      memory: this.#memory,
+      routes: this.routes.map(({ handle: _, ...facts }) => facts),
+      inForce: this.#inForce(),
+    };
+    const worker = WorkerThread.start<FrontRole>({
+      name: `front-${thread}`,
+      url: workerUrl('./front-worker', import.meta.url),
+      data,
+      resourceLimits: {
+        maxOldGenerationSizeMb: config.server.frontHeapMb,
+        maxYoungGenerationSizeMb: NURSERY_MB,
+      },
+    });
+    const hosted = new FrontHost({ thread, routeOf: (path) => this.#routes.get(path), log, clock });
+    const { port1, port2: host } = new MessageChannel();
+    serve(port1, hosted.role);
+    worker.channel.call('connect', { host }, { transfer: [host] }).catch(() => {}); // it is gone
+    this.#threads[thread] = worker;
+    void worker.gone.then(() => {
+      this.#threads[thread] = undefined;
+      port1.close();
+      hosted.close();
+      const { connections, bodies, answers } = this.#memory;
+      for (const room of [connections, bodies, answers]) ThreadsRoom.giveBack(room, thread);
+      if (this.#phase !== 'stopped') this.#metrics.restarts.inc({ front: String(thread) });
+    });
+    const ready = this.#listen(worker);
+    ready.catch((error: Error) => {
+      // at the start this ends the process; later another one is tried
+      if (this.#phase !== 'stopped') log.error({ front: thread, err: error.message }, 'a thread does not listen');
+      void worker.terminate();
+    });
+    this.#ready[thread] = ready;
+    return { channel: worker.channel, gone: worker.gone, terminate: () => worker.terminate(), ready };
+  }
+
+  async #listen({ channel }: WorkerThread<FrontRole>): Promise<void> {
+    const phase = this.#phase;
+    if (phase === 'early' || phase === 'open') {
+      await channel.call('listen', { port: this.#port, isEarly: phase === 'early' });
+      // the process went on while it began
+      if (phase === 'early' && this.#phase === 'open')
+        await channel.call('listen', { port: this.#port, isEarly: false });
+    }
+  }
+
+  #inForce(): InForce {
+    const { gate, limits } = this.#options;
+    this.#toldKey = gate.closed ? this.#keyNow() : undefined;
+    return { users: gate.users, sessionKey: this.#toldKey, limits: packLimits(limits) };
+  }
+
+  #keyNow(): Uint8Array | undefined {
+    try {
+      return this.#options.sessionKey();
+    } catch {
+      return undefined; // who asks hears of it
+    }
+  }
+
+  #lookAtKey(): void {
+    if (!this.#options.gate.closed) return;
+    const now = this.#keyNow();
+    const [before, after] = [this.#toldKey, now].map((key) =>
+      key === undefined ? '' : Buffer.from(key).toString('hex'),
+    );
+    if (before !== after) void this.#tellAll();
+  }
+
+  async #tellAll(): Promise<void> {
+    const threads = this.#there;
+    if (threads.length === 0) return;
+    const inForce = this.#inForce();
+    // one that is gone is followed by one that is told at its start
+    await Promise.allSettled(threads.map(({ channel }) => channel.call('take', inForce)));
+  }
+}
+
+/**
+ * The port to listen at, once nobody else does: threads that listen together would not be told, and neither would another process that
+ * does the same.
+ */
+async function freePort({ httpListenAddress: host, httpListenPort: port }: Config['server']): Promise<number> {
+  const probe = createServer();
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      probe.once('error', reject);
+      probe.listen({ host, port }, () => resolve((probe.address() as AddressInfo).port));
+    });
+  } catch (cause) {
+    throw new Error(listenProblem(cause, host, port), { cause });
+  } finally {
+    await new Promise((resolve) => probe.close(resolve));
+  }
+}

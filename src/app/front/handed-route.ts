@@ -1,0 +1,70 @@
+import { MessageChannel } from 'node:worker_threads';
+import type { HttpRequest, HttpResponse, Route } from '../../kit/http/message.ts';
+import type { Channel } from '../../kit/thread/channel.ts';
+import { movable } from '../../kit/thread/movable.ts';
+import { takenParts } from '../../kit/thread/part-stream.ts';
+import type { FrontHostRole, RouteFacts } from './front-role.ts';
+
+/** A route whose requests the main thread handles. */
+export function handedRoute(facts: RouteFacts, host: Promise<Channel<FrontHostRole>>): Route {
+  return { ...facts, handle: async (request) => handOn(facts.path, request, await host) };
+}
+
+export async function handOn(
+  path: string,
+  { signal, ...request }: HttpRequest,
+  main: Channel<FrontHostRole>,
+): Promise<HttpResponse> {
+  // requests without a body share theirs
+  const body = request.body.length === 0 ? new Uint8Array(0) : movable(request.body);
+  const { answer, ...response } = await main.call(
+    'handle',
+    { path, request: { ...request, body } },
+    {
+      signal,
+      transfer: [body.buffer],
+      dropped(late) {
+        if (late.answer !== undefined) drop(late.answer, main);
+      },
+    },
+  );
+  if (answer === undefined) return response;
+  const parts = new PartsOfAnswer(answer, main, signal);
+  return { ...response, body: parts };
+}
+
+function drop(answer: number, main: Channel<FrontHostRole>): void {
+  main.call('drop', { answer }).catch(() => {}); // it is gone, with all answers
+}
+
+/** The parts of an answer; they are asked for when the first one is. */
+class PartsOfAnswer implements AsyncIterable<Uint8Array> {
+  readonly #answer: number;
+  readonly #main: Channel<FrontHostRole>;
+  readonly #signal: AbortSignal;
+  #isBegun = false;
+
+  constructor(answer: number, main: Channel<FrontHostRole>, signal: AbortSignal) {
+    this.#answer = answer;
+    this.#main = main;
+    this.#signal = signal;
+    // who goes away before the first part asks for none
+    signal.addEventListener(
+      'abort',
+      () => {
+        if (!this.#isBegun) drop(answer, main);
+      },
+      { once: true },
+    );
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, void> {
+    this.#isBegun = true;
+    const { port1, port2 } = new MessageChannel();
+    const request = { answer: this.#answer, port: port2 };
+    const whole = this.#main.call('parts', request, { signal: this.#signal, transfer: [port2] });
+    const failed = whole.then(() => new Promise<never>(() => {}));
+    failed.catch(() => {}); // whoever takes parts hears of it
+    return takenParts(port1, failed);
+  }
+}
