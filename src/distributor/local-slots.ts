@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { dayOf } from '../lib/day.ts';
 import { bucketsFor } from '../model/slot-sizes.ts';
+import type { SlotSizes } from './service.ts';
 
 /** How a tenant's series are spread over the shards of a process without a ring. */
 export interface LocalSlots {
@@ -53,7 +54,7 @@ interface Spread {
  * Says how many slots a tenant has where there is no ring that would: one, which lies in one shard, until it has some 20,000 series. Kept
  * in a file, since a tenant's series must go where they went before the start, also while logs are replayed and nobody knows its size.
  */
-export class LocalSlotSizes {
+export class LocalSlotSizes implements SlotSizes {
   readonly #shards: number;
   readonly #file: SlotsFile;
   readonly #clock: Clock;
@@ -61,8 +62,17 @@ export class LocalSlotSizes {
   /** Until then series of any tenant may still lie in other shards, Unix ms. */
   #movingUntilMs = 0;
 
-  constructor(options: { readonly shards: number; readonly file: SlotsFile; readonly clock: Clock }) {
-    const { shards, file, clock } = options;
+  readonly #onChange: () => void;
+
+  constructor(options: {
+    readonly shards: number;
+    readonly file: SlotsFile;
+    readonly clock: Clock;
+    /** Told of each change. */
+    readonly onChange?: () => void;
+  }) {
+    const { shards, file, clock, onChange = () => {} } = options;
+    this.#onChange = onChange;
     this.#shards = shards;
     this.#file = file;
     this.#clock = clock;
@@ -129,6 +139,7 @@ export class LocalSlotSizes {
       series,
     }));
     this.#file.save({ shards: this.#shards, tenants });
+    this.#onChange();
   }
 }
 

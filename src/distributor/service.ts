@@ -5,7 +5,7 @@ import type { Service } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import type { EdgeAnswer, EdgeLimits, Edges } from './edge-push.ts';
-import type { LocalSlotSizes } from './local-slots.ts';
+import type { LocalSlots } from './local-slots.ts';
 import { rewriteText } from './rewrite.ts';
 import { encodeSeriesPush } from './series-push.ts';
 import { TenantRates } from './tenant-rates.ts';
@@ -32,7 +32,7 @@ export interface DistributorOptions {
   readonly edges: Edges;
   readonly limits: (tenant: string) => TenantLimits;
   /** How tenants are spread over the shards of this process, where it has several and no ring. */
-  readonly slots?: LocalSlotSizes;
+  readonly slots?: SlotSizes;
   /** Distributors that share the rates whose strategy is `global`; absent: this one alone. */
   readonly distributors?: () => number;
   /**
@@ -40,9 +40,25 @@ export interface DistributorOptions {
    * Absent: nobody caches answers.
    */
   readonly noteLate?: (tenant: string, fromMs: number) => Promise<void>;
+  /** Counts in place of this service; absent: it counts in its registry. */
+  readonly count?: (tenant: string, counts: WriteCounts) => void;
   readonly registry: Registry;
   readonly clock: Clock;
 }
+
+/** Spreads of tenants, as who sends to shards asks for them and learns of sizes. */
+export interface SlotSizes {
+  of(tenant: string): LocalSlots | Promise<LocalSlots>;
+  report(tenant: string, series: number): void;
+  /** Reads what it knew before the start. */
+  open?(): void;
+}
+
+/** A write as it is counted. */
+export type WriteCounts = Pick<
+  EdgeAnswer,
+  'samples' | 'series' | 'metadata' | 'rawBytes' | 'discarded' | 'discardedMetadata'
+>;
 
 /** Hands writes to edges with the limits of their tenants, and counts. */
 export class DistributorService implements Service, PushBackend, SeriesBackend {
@@ -59,7 +75,7 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
   }
 
   async start(): Promise<void> {
-    this.#options.slots?.open();
+    this.#options.slots?.open?.();
   }
 
   async push({ tenant, headers, body, inOrder = false }: PushRequest): Promise<PushResponse> {
@@ -68,10 +84,10 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
     const limits = edgeLimits(own, this.#options.distributors?.() ?? 1);
     try {
       const { edges, slots } = this.#options;
-      const spread = slots === undefined ? {} : { slots: slots.of(tenant) };
+      const spread = slots === undefined ? {} : { slots: await slots.of(tenant) };
       const answer = await edges.push({ tenant, headers, body, limits, ...spread });
       if (answer.tenantSeries !== undefined) slots?.report(tenant, answer.tenantSeries);
-      this.#count(tenant, answer);
+      (this.#options.count ?? this.count.bind(this))(tenant, answer);
       if (answer.lateMs !== undefined) await this.#options.noteLate?.(tenant, answer.lateMs);
       return answer.response;
     } catch (thrown) {
@@ -84,7 +100,8 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
     return this.push({ tenant, ...encodeSeriesPush(series, encoded), inOrder });
   }
 
-  #count(tenant: string, answer: EdgeAnswer): void {
+  /** Counts what this service, or another thread of the process, has handed on. */
+  count(tenant: string, answer: WriteCounts): void {
     const { samples, series, metadata, rawBytes } = answer;
     this.rates.add(tenant, samples);
     this.#metrics.samples.inc(samples);

@@ -34,7 +34,7 @@ export class FrontHost {
     this.#options = options;
   }
 
-  get role(): FrontHostRole {
+  get role(): Pick<FrontHostRole, 'handle' | 'parts' | 'drop' | 'log'> {
     const log = this.#options.log.child({ front: this.#options.thread });
     return {
       handle: async ({ path, request }, { signal }) => {

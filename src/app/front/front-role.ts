@@ -1,4 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { EdgeAnswer, EdgePush } from '../../distributor/edge-push.ts';
+import type { LocalSlots } from '../../distributor/local-slots.ts';
+import type { WriteCounts } from '../../distributor/service.ts';
 import type { AuthConfig, ServerConfig, TenantFederationConfig } from '../../kit/http/config.ts';
 import type { HttpRequest, HttpResponse, Route } from '../../kit/http/message.ts';
 import type { User } from '../../kit/http/users.ts';
@@ -6,6 +9,8 @@ import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
 import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
 import type { ThreadsRoomMemory } from '../../kit/thread/threads-room.ts';
 import type { LimitsMessage } from '../../limits/limits-table.ts';
+import type { EdgeOfShardsOptions } from '../threads/edge-of-shards.ts';
+import type { ShardReplacement } from '../threads/shard-connection.ts';
 
 // What a front thread and the main thread say to each other.
 
@@ -13,6 +18,12 @@ import type { LimitsMessage } from '../../limits/limits-table.ts';
 export type FrontRole = {
   /** First of all: the way to the main thread. */
   connect(request: { readonly host: MessagePort }): void;
+  /** Ports on which the shards answer, in their order: from now on it takes writes. */
+  connectShards(request: { readonly shards: readonly MessagePort[] }): void;
+  /** The way to a shard that was started again. */
+  reconnect(request: ShardReplacement): void;
+  /** Takes a write that came elsewhere. */
+  push(request: EdgePush): Promise<EdgeAnswer>;
   /** What is in force from now on. */
   take(inForce: InForce): void;
   /** Listens; resolves when it does. */
@@ -33,7 +44,36 @@ export type FrontHostRole = {
   /** Nobody takes the parts of that answer. */
   drop(request: { readonly answer: number }): void;
   log(line: FrontLogLine): void;
+  /** Has the thread that has least to do take a write. */
+  push(request: EdgePush): Promise<EdgeAnswer>;
+  /** The place in `SharedRates` at which a tenant's rate is counted. */
+  ratePlace(request: { readonly tenant: string }): number;
+  /** How a tenant is spread over the shards. */
+  slots(request: { readonly tenant: string }): LocalSlots | Promise<LocalSlots>;
+  slotSize(request: { readonly tenant: string; readonly series: number }): void;
+  /** Resolves when the days of late samples are marked. */
+  noteLate(request: { readonly tenant: string; readonly fromMs: number }): Promise<void>;
+  /** Writes that were answered, added up by tenant. */
+  counted(request: { readonly counts: readonly (readonly [tenant: string, counts: TenantCounts])[] }): void;
 };
+
+/** Sums of `WriteCounts`. */
+export type TenantCounts = {
+  -readonly [Name in keyof WriteCounts]: WriteCounts[Name] extends number ? number : Record<string, number>;
+};
+
+/** What a front thread needs to take writes. */
+export interface FrontWritesData extends EdgeOfShardsOptions {
+  readonly inflightPushes: number;
+  /** Places of writes that wait, of all threads; its size is `-distributor.queued-pushes`. */
+  readonly waiting: ThreadsRoomMemory;
+  /** That of `FrontLoads`. */
+  readonly loads: SharedArrayBuffer;
+  /** An i32 that goes up whenever a tenant's spread changes; undefined: there is one shard. */
+  readonly slotsVersion: SharedArrayBuffer | undefined;
+  /** Whether somebody wants to know of late samples. */
+  readonly notesLate: boolean;
+}
 
 export interface HandedRequest {
   /** As `Route` has it. */
@@ -84,5 +124,7 @@ export interface FrontData {
   readonly isDebug: boolean;
   readonly memory: FrontMemory;
   readonly routes: readonly RouteFacts[];
+  /** Undefined: it takes no writes. */
+  readonly writes: FrontWritesData | undefined;
   readonly inForce: InForce;
 }

@@ -7,18 +7,19 @@ import { SharedLogins } from '../../kit/http/shared-logins.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import { counter, type MetricSource, metricTable, type Registry } from '../../kit/observe/metrics.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
-import { serve } from '../../kit/thread/channel.ts';
+import { type CallOptions, type RequestOf, type ResponseOf, serve } from '../../kit/thread/channel.ts';
 import { ThreadsRoom } from '../../kit/thread/threads-room.ts';
-import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
+import { type WorkerSpec, WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { type PooledWorker, WorkerPool } from '../../kit/thread/worker-pool.ts';
 import { aborted } from '../../lib/aborted.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { systemBytes } from '../../lib/random.ts';
 import type { LimitsService } from '../../limits/limits-service.ts';
 import { packLimits } from '../../limits/limits-table.ts';
+import { processErrors } from '../../model/errors-process.ts';
 import type { Config } from '../config.ts';
 import { FrontHost } from './front-host.ts';
-import type { FrontData, FrontMemory, FrontRole, InForce } from './front-role.ts';
+import type { FrontData, FrontHostRole, FrontMemory, FrontRole, FrontWritesData, InForce } from './front-role.ts';
 
 export interface FrontThreadsOptions {
   readonly config: Pick<Config, 'server' | 'auth' | 'tenantFederation' | 'log' | 'distributor'>;
@@ -31,7 +32,19 @@ export interface FrontThreadsOptions {
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
+  /** Starts a thread; tests hold on to it. */
+  readonly start?: (spec: WorkerSpec) => WorkerThread<FrontRole>;
 }
+
+/** Who gives front threads what they need to take writes. */
+export interface FrontWritesHost {
+  readonly data: FrontWritesData;
+  readonly role: WritesRole;
+  connect(thread: WorkerThread<FrontRole>): void;
+  ended(thread: number): void;
+}
+
+type WritesRole = Pick<FrontHostRole, 'push' | 'ratePlace' | 'slots' | 'slotSize' | 'noteLate' | 'counted'>;
 
 /** Where a listener stands. */
 type Phase = 'none' | 'early' | 'open' | 'stopped';
@@ -44,6 +57,18 @@ const frontMetrics = metricTable({
 
 /** Nursery of a front thread, MB: each request leaves more behind there than a worker's call. */
 const NURSERY_MB = 12;
+const noWrites = (): never => {
+  throw new Error('bug: a write in a process that takes none');
+};
+const NO_WRITES: WritesRole = {
+  push: noWrites,
+  ratePlace: noWrites,
+  slots: noWrites,
+  slotSize: noWrites,
+  noteLate: noWrites,
+  counted: noWrites,
+};
+
 /** How often it is looked whether the key of sessions is another one. */
 const KEY_LOOK_MS = 1_000;
 /** Systems whose kernels spread connections over all who listen at a port. */
@@ -84,6 +109,7 @@ export class FrontThreads implements Listener {
   #phase: Phase = 'none';
   #toldKey: Uint8Array | undefined;
   #looks: { cancel(): void } | undefined;
+  #writes: FrontWritesHost | undefined;
 
   constructor(options: FrontThreadsOptions) {
     const { config, threads, logins, registry } = options;
@@ -117,6 +143,11 @@ export class FrontThreads implements Listener {
   get url(): string {
     const { server } = this.#options.config;
     return urlOf(server, server.httpListenAddress, this.#port);
+  }
+
+  /** Number of them. */
+  get threads(): number {
+    return this.#options.threads;
   }
 
   get metricSources(): readonly MetricSource[] {
@@ -161,43 +192,80 @@ export class FrontThreads implements Listener {
       await Promise.race([channel.call('stopListening', {}, { signal }).catch(() => {}), gone]);
     });
     await Promise.race([Promise.all(stopped), aborted(signal)]);
-    await this.#pool?.close();
+    if (this.#writes === undefined) await this.close();
   }
 
   get #there(): readonly WorkerThread<FrontRole>[] {
     return this.#threads.filter((thread) => thread !== undefined);
   }
 
-  async #enter(phase: 'early' | 'open'): Promise<void> {
-    const before = this.#phase;
-    if (before === 'none') this.#port = await freePort(this.#options.config.server);
-    this.#phase = phase;
-    if (before !== 'none') {
-      await Promise.all(this.#there.map((thread) => this.#listen(thread)));
-      return;
+  /** Starts threads that take writes, before they listen. They go on after `stop`, until `close`. */
+  async begin(writes: FrontWritesHost): Promise<void> {
+    this.#writes = writes;
+    this.#startPool();
+    await this.#allReady();
+  }
+
+  /** Ends all threads. */
+  async close(): Promise<void> {
+    this.#phase = 'stopped';
+    this.#looks?.cancel();
+    await this.#pool?.close();
+  }
+
+  /** The way to a thread; undefined: there is none at the moment. */
+  channel(thread: number): WorkerThread<FrontRole>['channel'] | undefined {
+    return this.#threads[thread]?.channel;
+  }
+
+  /** @throws workerGone */
+  call<M extends keyof FrontRole & string>(
+    thread: number,
+    method: M,
+    request: RequestOf<FrontRole, M>,
+    options?: CallOptions<ResponseOf<FrontRole, M>>,
+  ): Promise<ResponseOf<FrontRole, M>> {
+    const channel = this.channel(thread);
+    if (channel === undefined) {
+      return Promise.reject(processErrors.workerGone({ worker: `front-${thread}`, reason: 'it is started again' }));
     }
-    const { config, threads, log, clock } = this.#options;
+    return channel.call(method, request, options);
+  }
+
+  async #enter(phase: 'early' | 'open'): Promise<void> {
+    if (this.#phase === 'none') this.#port = await freePort(this.#options.config.server);
+    this.#phase = phase;
+    if (this.#pool === undefined) this.#startPool();
+    else for (const thread of this.#there) this.#ready[this.#threads.indexOf(thread)] = this.#listen(thread);
+    await this.#allReady();
+  }
+
+  async #allReady(): Promise<void> {
+    try {
+      await Promise.all(this.#ready);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  #startPool(): void {
+    const { threads, log, clock } = this.#options;
+    // starts threads, and others in their place; calls go to one or the other by name
     this.#pool = WorkerPool.start<FrontRole>({
       name: 'front',
       size: threads,
-      callsPerWorkerMax: config.distributor.inflightPushes,
-      queueMax: config.distributor.queuedPushes,
+      callsPerWorkerMax: 1,
+      queueMax: 0,
       log,
       clock,
       spawn: (i) => this.#spawn(i),
     });
     this.#looks = clock.every(KEY_LOOK_MS, () => this.#lookAtKey());
-    try {
-      await Promise.all(this.#ready);
-    } catch (error) {
-      this.#phase = 'stopped';
-      await this.#pool.close();
-      throw error;
-    }
   }
 
   #spawn(thread: number): PooledWorker<FrontRole> {
-    const { config, log, clock } = this.#options;
+    const { config, log, clock, start = WorkerThread.start<FrontRole> } = this.#options;
     const data: FrontData = {
       thread,
       server: config.server,
@@ -207,9 +275,10 @@ export class FrontThreads implements Listener {
       isDebug: config.log.level === 'debug',
       memory: this.#memory,
       routes: this.routes.map(({ handle: _, ...facts }) => facts),
+      writes: this.#writes?.data,
       inForce: this.#inForce(),
     };
-    const worker = WorkerThread.start<FrontRole>({
+    const worker = start({
       name: `front-${thread}`,
       url: workerUrl('./front-worker', import.meta.url),
       data,
@@ -220,8 +289,9 @@ export class FrontThreads implements Listener {
     });
     const hosted = new FrontHost({ thread, routeOf: (path) => this.#routes.get(path), log, clock });
     const { port1, port2: host } = new MessageChannel();
-    serve(port1, hosted.role);
+    serve(port1, { ...hosted.role, ...(this.#writes?.role ?? NO_WRITES) } satisfies FrontHostRole);
     worker.channel.call('connect', { host }, { transfer: [host] }).catch(() => {}); // it is gone
+    this.#writes?.connect(worker);
     this.#threads[thread] = worker;
     void worker.gone.then(() => {
       this.#threads[thread] = undefined;
@@ -229,6 +299,7 @@ export class FrontThreads implements Listener {
       hosted.close();
       const { connections, bodies, answers } = this.#memory;
       for (const room of [connections, bodies, answers]) ThreadsRoom.giveBack(room, thread);
+      this.#writes?.ended(thread);
       if (this.#phase !== 'stopped') this.#metrics.restarts.inc({ front: String(thread) });
     });
     const ready = this.#listen(worker);
@@ -241,8 +312,10 @@ export class FrontThreads implements Listener {
     return { channel: worker.channel, gone: worker.gone, terminate: () => worker.terminate(), ready };
   }
 
+  /** Resolves when the thread is there, and listens where it is to. */
   async #listen({ channel }: WorkerThread<FrontRole>): Promise<void> {
     const phase = this.#phase;
+    if (phase === 'none') await channel.call('metrics', {});
     if (phase === 'early' || phase === 'open') {
       await channel.call('listen', { port: this.#port, isEarly: phase === 'early' });
       // the process went on while it began

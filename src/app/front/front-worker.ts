@@ -1,24 +1,31 @@
 import { type MessagePort, workerData } from 'node:worker_threads';
+import type { PushBackend } from '../../contract/push.ts';
 import { Gate } from '../../kit/http/auth.ts';
 import { HttpListener } from '../../kit/http/listener.ts';
+import type { Route } from '../../kit/http/message.ts';
 import { SharedLogins } from '../../kit/http/shared-logins.ts';
 import { Registry, readMetrics } from '../../kit/observe/metrics.ts';
 import { Channel } from '../../kit/thread/channel.ts';
 import { ThreadsRoom } from '../../kit/thread/threads-room.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { LimitsTable } from '../../limits/limits-table.ts';
 import { processErrors } from '../../model/errors-process.ts';
+import { pushRoutes } from '../routes/push.ts';
+import { EdgeOfShards } from '../threads/edge-of-shards.ts';
 import type { FrontData, FrontHostRole, FrontRole } from './front-role.ts';
+import { FrontWrites } from './front-writes.ts';
 import { handedRoute } from './handed-route.ts';
 import { hostLogger } from './host-logger.ts';
 
 // Listens for requests in a thread of its own: those of the routes that it has itself it answers, all others the main thread.
 
-const { thread, server, auth, federation, host, isDebug, memory, routes, inForce } = workerData as FrontData;
+const { thread, server, auth, federation, host, isDebug, memory, routes, writes, inForce } = workerData as FrontData;
 const clock = systemClock;
 const registry = new Registry();
 const main = Promise.withResolvers<Channel<FrontHostRole>>();
 let { sessionKey } = inForce;
+let limits = LimitsTable.unpacked(inForce.limits);
 const log = hostLogger(main.promise, isDebug);
 const gate = Gate.of(auth, {
   log,
@@ -32,6 +39,9 @@ const gate = Gate.of(auth, {
   users: inForce.users,
 });
 let listener: HttpListener | undefined;
+let edge: EdgeOfShards | undefined;
+/** Absent where it takes no writes. */
+const taken = Promise.withResolvers<FrontWrites>();
 
 function listenerAt(port: number): HttpListener {
   const rooms = {
@@ -51,13 +61,30 @@ function listenerAt(port: number): HttpListener {
     rooms,
     reusePort: true,
   });
-  made.add(routes.map((facts) => handedRoute(facts, main.promise)));
+  const own = new Map(ownRoutes().map((route) => [route.path, route]));
+  made.add(routes.map((facts) => own.get(facts.path) ?? handedRoute(facts, main.promise)));
   return made;
+}
+
+/** Routes that this thread answers itself, where the process serves them. */
+function ownRoutes(): readonly Route[] {
+  if (writes === undefined) return [];
+  const pusher: PushBackend = { push: async (request) => (await taken.promise).distributor.push(request) };
+  return pushRoutes(pusher, server);
 }
 
 const role: FrontRole = {
   connect: ({ host: port }: { readonly host: MessagePort }) => main.resolve(new Channel<FrontHostRole>(port)),
+  async connectShards({ shards }) {
+    if (writes === undefined) throw new Error('bug: shards of a thread that takes no writes');
+    edge = new EdgeOfShards(writes, shards);
+    const options = { thread, data: writes, edge, limits: (tenant: string) => limits.of(tenant), log, clock };
+    taken.resolve(new FrontWrites({ ...options, main: await main.promise }));
+  },
+  reconnect: (replacement) => edge?.reconnect(replacement),
+  push: async (request) => (await taken.promise).push(request),
   take(now) {
+    limits = LimitsTable.unpacked(now.limits);
     sessionKey = now.sessionKey;
     gate.take(now.users);
   },
@@ -68,7 +95,12 @@ const role: FrontRole = {
   reload: () => listener?.reload(),
   async stopListening(_, { signal }) {
     await listener?.stop({ signal, progress: () => {} });
+    if (edge !== undefined) await (await taken.promise).counted();
   },
-  metrics: () => readMetrics(registry, []),
+  async metrics() {
+    // what was answered before somebody asks is in the answer
+    if (edge !== undefined) await (await taken.promise).counted();
+    return readMetrics(registry, []);
+  },
 };
 serveWorker(role);

@@ -9,6 +9,8 @@ import { heldDisk } from '../../ingester/log/held-disk.ts';
 import { FolderHold } from '../../kit/folder/hold.ts';
 import { type App, part } from '../app.ts';
 import { lateAfterMs } from '../cache-age.ts';
+import { EdgesOfFronts } from '../front/edges-of-fronts.ts';
+import type { FrontThreads } from '../front/front-threads.ts';
 import { tenantUseRoutes } from '../routes/operating.ts';
 import { pushRoutes } from '../routes/push.ts';
 import { allStatsRoutes, statsRoutes, type UserStats } from '../routes/stats.ts';
@@ -22,22 +24,22 @@ export const distributorModule: Module = {
   clusterNeeds: ['observer', 'limits', 'ring', 'threads'],
   target: 'Takes writes, and sends them to ingesters.',
   build(app) {
-    const { config, limits, log, registry, clock, http, admin } = app;
-    const edges = new EdgeThreads({
-      config: config.distributor,
-      layout: part(app, 'layout'),
-      to: app.parts.cluster === undefined ? { shards: part(app, 'shards') } : { cluster: app.parts.cluster },
-      log,
-      clock,
-    });
+    const { config, limits, registry, clock, http, admin } = app;
+    const slotsVersion = new SharedArrayBuffer(4);
+    const shared: Pick<DistributorOptions, 'slots' | 'noteLate'> = {
+      ...localSlots(app, slotsVersion),
+      ...lateSamples(app),
+    };
+    const edges =
+      app.parts.fronts === undefined ? edgeThreads(app) : frontEdges(app, app.parts.fronts, shared, slotsVersion);
     const distributor = new DistributorService({
       edges,
       limits: (tenant) => limits.of(tenant),
-      ...localSlots(app),
-      ...lateSamples(app),
+      ...shared,
       registry,
       clock,
     });
+    if (edges instanceof EdgesOfFronts) edges.distributor = distributor;
     app.parts.pusher = distributor;
     const stats = tenantStats(part(app, 'ingester'), distributor.rates);
     http.add(pushRoutes(distributor, config.server));
@@ -47,6 +49,37 @@ export const distributorModule: Module = {
     return [edges, distributor];
   },
 };
+
+/** Edges in threads of their own, or the one in the thread of the only shard. */
+function edgeThreads(app: App): EdgeThreads {
+  const { config, log, clock } = app;
+  return new EdgeThreads({
+    config: config.distributor,
+    layout: part(app, 'layout'),
+    to: app.parts.cluster === undefined ? { shards: part(app, 'shards') } : { cluster: app.parts.cluster },
+    log,
+    clock,
+  });
+}
+
+/** Edges in the threads that listen. */
+function frontEdges(
+  app: App,
+  fronts: FrontThreads,
+  { slots, noteLate }: Pick<DistributorOptions, 'slots' | 'noteLate'>,
+  slotsVersion: SharedArrayBuffer,
+): EdgesOfFronts {
+  return new EdgesOfFronts({
+    fronts,
+    threads: fronts.threads,
+    config: app.config.distributor,
+    layout: part(app, 'layout'),
+    shards: part(app, 'shards'),
+    slots,
+    slotsVersion,
+    noteLate,
+  });
+}
 
 /** Where answers are cached: writes with late samples wait until their days are marked. */
 function lateSamples(app: App): Pick<DistributorOptions, 'noteLate'> {
@@ -59,14 +92,18 @@ function lateSamples(app: App): Pick<DistributorOptions, 'noteLate'> {
   return { noteLate: (tenant, fromMs) => late.note(tenant, fromMs) };
 }
 
-/** How tenants are spread over shards, where there are several. */
-function localSlots(app: App): { readonly slots?: LocalSlotSizes } {
+/**
+ * How tenants are spread over shards, where there are several.
+ * @param version an i32 that goes up with each change
+ */
+function localSlots(app: App, version: SharedArrayBuffer): { readonly slots?: LocalSlotSizes } {
   const { shards } = part(app, 'layout');
   if (shards === 1 || app.parts.cluster !== undefined) return {};
   const { config, clock, log } = app;
   const disk = heldDisk(realDisk, new FolderHold(part(app, 'hold'), clock));
   const file = slotsFile(disk, path.join(config.data.dir, 'ingester', 'slots.json'), log);
-  return { slots: new LocalSlotSizes({ shards, file, clock }) };
+  const onChange = () => void Atomics.add(new Int32Array(version), 0, 1);
+  return { slots: new LocalSlotSizes({ shards, file, clock, onChange }) };
 }
 
 function tenantStats(ingester: IngesterAdmin, rates: TenantRates) {

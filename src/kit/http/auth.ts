@@ -47,7 +47,7 @@ export class Gate {
   readonly #brake: LoginBrake;
   /** Digest of what a client presents → who it is. Keyed anew in every process: comparing digests tells nothing of them. */
   #identities: ReadonlyMap<string, Identity> = new Map();
-  readonly #key = systemBytes(32);
+  readonly #key: Uint8Array;
   /** By name: for sessions. */
   #users: ReadonlyMap<string, User> = new Map();
   readonly #sessions: SessionSigner;
@@ -67,6 +67,7 @@ export class Gate {
     }: GateOptions,
   ) {
     this.#clock = clock;
+    this.#key = logins?.digestKey ?? systemBytes(32);
     this.#sessions = new SessionSigner(sessionKey);
     this.#config = config;
     this.#federation = federation;

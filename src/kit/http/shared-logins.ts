@@ -40,6 +40,11 @@ export class SharedLogins {
     return buffer;
   }
 
+  /** A key for digests of credentials, the same in all threads. */
+  get digestKey(): Uint8Array {
+    return createHash('sha256').update(this.#key).update('credentials').digest();
+  }
+
   /** Whether a login of the network may fail once more. */
   mayTry(network: string): boolean {
     const nowMs = this.#nowMs();

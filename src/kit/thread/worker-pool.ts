@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import { IdleTimer } from '../../lib/idle-timer.ts';
 import { isHeavy, OWN, Seat, type SeatCall, Seats, type TakenSeat } from '../../lib/seats.ts';
+import type { Room } from '../../lib/shared-room.ts';
 import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import type { Logger } from '../observe/log.ts';
@@ -29,6 +30,8 @@ export interface WorkerPoolOptions<R extends Role> {
   readonly queueMax: number;
   /** Calls of one tenant that a worker has under way while other tenants call, too. Default: no bound but the share of all. */
   readonly callsPerTenantMax?: number;
+  /** Places in which calls of pools in several threads wait, where they share them: one more is refused as with `queueMax`. */
+  readonly waitingRoom?: Room;
   readonly spawn: (index: number) => PooledWorker<R>;
   readonly log: Logger;
   readonly clock: Clock;
@@ -203,23 +206,31 @@ export class WorkerPool<R extends Role> {
       return Promise.reject(processErrors.tooManyOutstandingRequests({ limit: outstandingMax }));
     }
     return new Promise((resolve, reject) => {
+      const { waitingRoom, name: pool, queueMax: limit } = this.#options;
       const leave = () => {
         this.#seats.leave(waiting);
+        waitingRoom?.give(owner, 1);
         reject(signal?.reason);
       };
       const waiting: Waiting<R> = {
         ...call,
         seated: (found) => {
           signal?.removeEventListener('abort', leave);
+          waitingRoom?.give(owner, 1);
           resolve(found);
         },
         reject: (reason) => {
           signal?.removeEventListener('abort', leave);
+          waitingRoom?.give(owner, 1);
           reject(reason);
         },
       };
+      if (waitingRoom !== undefined && !takePlace(waitingRoom, owner)) {
+        return reject(processErrors.workerQueueFull({ pool, limit }));
+      }
       if (!this.#seats.wait(waiting)) {
-        return reject(processErrors.workerQueueFull({ pool: this.#options.name, limit: this.#options.queueMax }));
+        waitingRoom?.give(owner, 1);
+        return reject(processErrors.workerQueueFull({ pool, limit }));
       }
       signal?.addEventListener('abort', leave, { once: true });
       // a light one passes heavy ones that find no worker
@@ -284,6 +295,13 @@ interface Member<R extends Role> {
 
 interface Waiting<R extends Role> extends SeatCall<Member<R>> {
   reject(reason: unknown): void;
+}
+
+/** A place to wait; of few places a share is nothing, and the first call of each owner is let in as long as there is any. */
+function takePlace(room: Room, owner: string): boolean {
+  if (room.held >= room.size || room.heldBy(owner) > 0) return room.take(owner, 1);
+  room.force(owner, 1);
+  return true;
 }
 
 function isDeath(thrown: unknown): boolean {
