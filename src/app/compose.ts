@@ -8,7 +8,7 @@ import { type Service, ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import { LimitsService } from '../limits/limits-service.ts';
 import type { App } from './app.ts';
-import { checkCluster, isClustered } from './cluster/clustered.ts';
+import { checkCluster } from './cluster/clustered.ts';
 import { checkQueryPath, idleLimits } from './cluster/query-path.ts';
 import type { Config } from './config.ts';
 import { FrontThreads, frontThreads } from './front/front-threads.ts';
@@ -39,11 +39,6 @@ export async function composeApp(from: Composition): Promise<App & { services: S
   const ownKey = sessionKeyIn(config.data.dir);
   const sessionKey = () => (app.parts.sessionKey ?? ownKey)();
   const fronts = frontThreads(config, log);
-  if (fronts > 1 && isClustered(config)) {
-    throw new Error(
-      `-server.front-threads ${fronts} is refused in a cluster (-target ${config.process.target.join(',')}): it is of one process that is alone`,
-    );
-  }
   // threads that listen count failed logins together
   const logins = fronts > 1 ? FrontThreads.logins() : undefined;
   const gate = Gate.of(config.auth, {

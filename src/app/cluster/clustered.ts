@@ -39,6 +39,12 @@ export function handsListener(config: Config, shards: number): boolean {
  */
 export function checkCluster(config: Config): void {
   if (!isClustered(config)) return;
+  const { frontThreads } = config.server;
+  if (frontThreads > 1) {
+    throw new Error(
+      `-server.front-threads ${frontThreads} is refused in a cluster (-target ${config.process.target.join(',')}): it is for a process that is alone`,
+    );
+  }
   // it reads no store, and has no ring
   if (config.process.target.every((target) => target === 'query-scheduler')) return;
   const { replicationFactor: replicas } = config.distributor;
