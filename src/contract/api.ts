@@ -51,6 +51,8 @@ export interface ApiResponse {
   readonly headers?: Readonly<Record<string, string>>;
   /** Its memory belongs to whoever takes the answer. */
   readonly body: Uint8Array;
+  /** Whether its expression is small, and was not evaluated where its connection is: the next time it may be. Absent: it is not known. */
+  readonly isSmall?: boolean;
   /** Where present, follows `body`: made as it is taken, and to be taken to its end or left by `return`. */
   readonly parts?: AsyncIterable<Uint8Array>;
 }

@@ -101,10 +101,10 @@ export class MetricUseBook {
     await this.save();
   }
 
-  /** Counts one more for each metric. */
-  note(tenant: string, metrics: readonly string[], { user, source }: ApiAsker): void {
+  /** Counts so many more for each metric. */
+  note(tenant: string, metrics: readonly string[], { user, source }: ApiAsker, times = 1): void {
     const lastMs = this.#options.clock.nowMs();
-    const one = { ...UNUSED, [source]: 1, lastMs, user: user.slice(0, USER_CHARS_MAX) };
+    const one = { ...UNUSED, [source]: times, lastMs, user: user.slice(0, USER_CHARS_MAX) };
     for (const metric of metrics) {
       if (metric.length > NAME_CHARS_MAX || this.#unsavedCount >= UNSAVED_MAX) continue;
       this.#add(tenant, rowOf(metric, lastMs), metric, one);

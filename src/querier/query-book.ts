@@ -2,14 +2,17 @@ import type { ApiRequest } from '../contract/api.ts';
 import { traceIdOf } from '../kit/observe/trace.ts';
 import type { Clock } from '../lib/clock.ts';
 
-/** A finished query, as the top-queries list keeps it. */
-interface EndedQuery {
+/** A finished query, as the top-queries list keeps it; or some with the same text. */
+export interface EndedQuery {
   readonly tenant: string;
   readonly query: string;
   /** From start to end; 0 for an instant query. */
   readonly rangeSeconds: number;
   readonly endedMs: number;
+  /** Of all of them together. */
   readonly durationMs: number;
+  /** Queries that it stands for. */
+  readonly count: number;
 }
 
 export interface ActiveQuery {
@@ -76,9 +79,13 @@ export class QueryBook {
       const endedMs = this.#clock.nowMs();
       const seconds = Number(end) - Number(start);
       const rangeSeconds = path.endsWith('_range') && seconds > 0 ? Math.round(seconds) : 0;
-      const ended = { tenant, query, rangeSeconds, endedMs, durationMs: endedMs - startedMs };
-      this.#ended[this.#endedCount++ % ENDED_MAX] = ended;
+      this.note({ tenant, query, rangeSeconds, endedMs, durationMs: endedMs - startedMs, count: 1 });
     };
+  }
+
+  /** Notes queries that ended in another thread. */
+  note(ended: EndedQuery): void {
+    this.#ended[this.#endedCount++ % ENDED_MAX] = ended;
   }
 
   /** Ends a query of the tenant. @returns whether there is one with this id */
@@ -104,7 +111,7 @@ export class QueryBook {
       sums.set(key, {
         query: each.query,
         timeRangeSeconds: each.rangeSeconds,
-        count: (known?.count ?? 0) + 1,
+        count: (known?.count ?? 0) + each.count,
         sumDurationSeconds: (known?.sumDurationSeconds ?? 0) + each.durationMs / 1e3,
       });
     }

@@ -181,7 +181,8 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
       this.#noteUse(request.tenant, worked, request.asker ?? NOBODY);
       // whoever takes parts may go before the last
       isSent = worked.answer.parts === undefined;
-      return this.#answer(worked);
+      const answer = this.#answer(worked);
+      return worked.isSmall === undefined ? answer : { ...answer, isSmall: worked.isSmall };
     } catch (thrown) {
       isSent = true;
       signal.throwIfAborted();

@@ -8,6 +8,9 @@ import { until } from './wait.ts';
 
 const launcher = join(import.meta.dirname, '../../bin/pallium.js');
 
+/** Flags that all servers of a run get besides: the same tests, of processes that are set up otherwise. */
+const MORE_FLAGS = (process.env.SERVER_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
+
 export interface PalliumOptions {
   /** Without their value's blank: `-ingester.window=1m`. */
   readonly flags?: readonly string[];
@@ -56,6 +59,7 @@ export class Pallium implements AsyncDisposable {
       `-server.http-listen-port=${port}`,
       `-self-monitoring.enabled=${options.ownMetrics === true}`,
       ...(options.flags ?? []),
+      ...MORE_FLAGS,
     ];
     this.#child = spawn(command!, args, { stdio: ['ignore', log, log], env: { ...process.env, ...options.env } });
     closeSync(log);

@@ -4,7 +4,7 @@ import { seededRandom } from '../../src/lib/random.ts';
 import { Pallium } from '../harness/pallium.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
 
-// Small queries that are evaluated in the thread of their connection, beside a process that evaluates all in query threads: same data,
+// Small queries that are evaluated in the thread of their connection, the main one or one that only listens, beside a process that evaluates all in query threads: same data,
 // same answers, and nothing that a query thread would leave out.
 
 const NOW_MS = Math.floor(Date.now() / 15_000) * 15_000;
@@ -13,8 +13,14 @@ const FLAGS = ['-web.enable-admin-api=true', '-auth.tenancy=required', '-ingeste
 const servers = await Promise.all([
   Pallium.start({ flags: FLAGS }),
   Pallium.start({ flags: [...FLAGS, '-querier.direct-queries=false'] }),
+  Pallium.start({ flags: [...FLAGS, '-server.front-threads=2'] }),
 ]);
-const [direct, usual] = servers as [Pallium, Pallium];
+const [inMain, usual, inFront] = servers as [Pallium, Pallium, Pallium];
+/** Where small queries are evaluated, and a job whose series are deleted there. */
+const PLACES = [
+  ['the main thread', inMain, 'j1'],
+  ['threads that listen', inFront, 'j2'],
+] as const;
 after(async () => {
   for (const server of servers) await server[Symbol.asyncDispose]();
 });
@@ -80,77 +86,85 @@ async function answerOf(server: Pallium, tenant: string, query: string, timeMs: 
   return { status: answer.status, text: text.replace(/("\w+Time":)[\d.e-]+/g, '$1'), timing, headers };
 }
 
-async function counted(result: string): Promise<number> {
-  const text = await (await fetch(`${direct.url}/metrics`)).text();
+async function counted({ url }: Pallium, result: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
   return Number(new RegExp(`^pallium_direct_queries_total\\{result="${result}"\\} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
 }
 
-test('answers are those of query threads, to the byte', { timeout: 120_000 }, async () => {
-  // until the engine is there
-  while ((await counted('answered')) === 0) await (await ask(direct, 'one', SMALL[0]!, NOW_MS)).text();
-  const before = await counted('answered');
-  let small = 0;
-  for (const query of [...SMALL, ...OTHERS]) {
-    for (const tenant of TENANTS) {
-      for (let i = 0; i < 2; i++) {
-        const timeMs = FROM_MS + Math.floor(random() * 600_000);
-        for (const more of [{}, { stats: 'all' }, { limit: '2' }, { lookback_delta: '1m' }]) {
-          const own = await answerOf(direct, tenant, query, timeMs, more);
-          assert.deepEqual(own, await answerOf(usual, tenant, query, timeMs, more), query);
-          if (SMALL.includes(query)) small++;
+for (const [place, direct, deleted] of PLACES) {
+  test(`${place}: answers are those of query threads, to the byte`, { timeout: 300_000 }, async () => {
+    // until the engine is there
+    while ((await counted(direct, 'answered')) === 0) await (await ask(direct, 'one', SMALL[0]!, NOW_MS)).text();
+    const before = await counted(direct, 'answered');
+    let small = 0;
+    for (const query of [...SMALL, ...OTHERS]) {
+      for (const tenant of TENANTS) {
+        for (let i = 0; i < 2; i++) {
+          const timeMs = FROM_MS + Math.floor(random() * 600_000);
+          for (const more of [{}, { stats: 'all' }, { limit: '2' }, { lookback_delta: '1m' }]) {
+            const own = await answerOf(direct, tenant, query, timeMs, more);
+            assert.deepEqual(own, await answerOf(usual, tenant, query, timeMs, more), query);
+            if (SMALL.includes(query)) small++;
+          }
         }
       }
     }
-  }
-  // the first of each is not known yet
-  const answered = (await counted('answered')) - before;
-  assert.ok(answered > small * 0.9, `${answered} of ${small}`);
-});
+    // the first of each is not known yet
+    const answered = (await counted(direct, 'answered')) - before;
+    assert.ok(answered > small * 0.9, `${answered} of ${small}`);
+  });
 
-test('what no query thread has called small is not tried', async () => {
-  const before = (await counted('answered')) + (await counted('handed on'));
-  const queries = [
-    'absent(m0{job=~"(\\\\p{L}{1,10}){1,10}"})',
-    'absent(m0{job!~"[a-z].+"})',
-    'absent({job="x"})',
-    'label_replace(vector(1), "a", "$1", "b", "(.*)")',
-  ];
-  for (const query of queries) {
-    for (let i = 0; i < 3; i++) assert.equal((await answerOf(direct, 'one', query, NOW_MS)).status, 200);
-  }
-  assert.equal((await counted('answered')) + (await counted('handed on')), before);
-});
-
-test('what is cancelled, too long or not allowed is told as ever', async () => {
-  const query = SMALL[0]!;
-  for (const more of [{ timeout: '0s' }, { timeout: 'x' }, { time: 'y' }, { partial_response: 'z' }, { limit: '-1' }]) {
-    assert.deepEqual(
-      await answerOf(direct, 'one', query, NOW_MS, more),
-      await answerOf(usual, 'one', query, NOW_MS, more),
-    );
-  }
-});
-
-test('what was deleted is gone at once, and flushed samples stay', { timeout: 120_000 }, async () => {
-  const query = 'm1{job="j1"}';
-  for (let i = 0; i < 3; i++) await answerOf(direct, 'one', query, NOW_MS);
-  const before = await answerOf(direct, 'one', query, NOW_MS);
-  assert.match(before.text, /"instance"/);
-  for (const server of servers) {
-    const params = new URLSearchParams({ 'match[]': query });
-    const path = `${server.url}/api/v1/admin/tsdb/delete_series?${params}`;
-    const { status } = await fetch(path, { method: 'POST', headers: { 'x-scope-orgid': 'one' } });
-    assert.equal(status, 204);
-  }
-  const own = await answerOf(direct, 'one', query, NOW_MS);
-  assert.doesNotMatch(own.text, /"instance"/);
-  assert.deepEqual(own, await answerOf(usual, 'one', query, NOW_MS));
-  for (const server of servers) await server.flush();
-  for (const each of ['m0', 'm2', query]) {
-    for (let i = 0; i < 2; i++) {
-      const flushed = await answerOf(direct, 'two', each, NOW_MS);
-      assert.equal(flushed.text, (await answerOf(usual, 'two', each, NOW_MS)).text);
-      assert.match(flushed.text, /"instance"/);
+  test(`${place}: what no query thread has called small is not tried`, async () => {
+    const before = (await counted(direct, 'answered')) + (await counted(direct, 'handed on'));
+    const queries = [
+      'absent(m0{job=~"(\\\\p{L}{1,10}){1,10}"})',
+      'absent(m0{job!~"[a-z].+"})',
+      'absent({job="x"})',
+      'label_replace(vector(1), "a", "$1", "b", "(.*)")',
+    ];
+    for (const query of queries) {
+      for (let i = 0; i < 3; i++) assert.equal((await answerOf(direct, 'one', query, NOW_MS)).status, 200);
     }
-  }
-});
+    assert.equal((await counted(direct, 'answered')) + (await counted(direct, 'handed on')), before);
+  });
+
+  test(`${place}: what is cancelled, too long or not allowed is told as ever`, async () => {
+    const query = SMALL[0]!;
+    for (const more of [
+      { timeout: '0s' },
+      { timeout: 'x' },
+      { time: 'y' },
+      { partial_response: 'z' },
+      { limit: '-1' },
+    ]) {
+      assert.deepEqual(
+        await answerOf(direct, 'one', query, NOW_MS, more),
+        await answerOf(usual, 'one', query, NOW_MS, more),
+      );
+    }
+  });
+
+  test(`${place}: what was deleted is gone at once, and flushed samples stay`, { timeout: 300_000 }, async () => {
+    const query = `m1{job="${deleted}"}`;
+    for (let i = 0; i < 3; i++) await answerOf(direct, 'one', query, NOW_MS);
+    const before = await answerOf(direct, 'one', query, NOW_MS);
+    assert.match(before.text, /"instance"/);
+    for (const server of servers) {
+      const params = new URLSearchParams({ 'match[]': query });
+      const path = `${server.url}/api/v1/admin/tsdb/delete_series?${params}`;
+      const { status } = await fetch(path, { method: 'POST', headers: { 'x-scope-orgid': 'one' } });
+      assert.equal(status, 204);
+    }
+    const own = await answerOf(direct, 'one', query, NOW_MS);
+    assert.doesNotMatch(own.text, /"instance"/);
+    assert.deepEqual(own, await answerOf(usual, 'one', query, NOW_MS));
+    for (const server of servers) await server.flush();
+    for (const each of ['m0', 'm2', query]) {
+      for (let i = 0; i < 2; i++) {
+        const flushed = await answerOf(direct, 'two', each, NOW_MS);
+        assert.equal(flushed.text, (await answerOf(usual, 'two', each, NOW_MS)).text);
+        assert.match(flushed.text, /"instance"/);
+      }
+    }
+  });
+}

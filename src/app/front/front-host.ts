@@ -1,3 +1,4 @@
+import type { ApiBackend } from '../../contract/api.ts';
 import type { HttpResponse, Route } from '../../kit/http/message.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import { Transferred } from '../../kit/thread/channel.ts';
@@ -10,6 +11,8 @@ import type { FrontHostRole, HandedResponse } from './front-role.ts';
 export interface FrontHostOptions {
   readonly thread: number;
   readonly routeOf: (path: string) => Route | undefined;
+  /** Answers queries; absent: the process has nobody who does. */
+  readonly queries: ApiBackend | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -34,7 +37,7 @@ export class FrontHost {
     this.#options = options;
   }
 
-  get role(): Pick<FrontHostRole, 'handle' | 'parts' | 'drop' | 'log'> {
+  get role(): Pick<FrontHostRole, 'handle' | 'query' | 'parts' | 'drop' | 'log'> {
     const log = this.#options.log.child({ front: this.#options.thread });
     return {
       handle: async ({ path, request }, { signal }) => {
@@ -45,7 +48,22 @@ export class FrontHost {
         const gone = () => ends.abort(signal.reason);
         signal.addEventListener('abort', gone, { once: true });
         try {
-          return this.#moved(await route.handle({ ...request, signal: ends.signal }), route, ends);
+          return this.#moved(await route.handle({ ...request, signal: ends.signal }), ends);
+        } finally {
+          signal.removeEventListener('abort', gone);
+        }
+      },
+      query: async (request, { signal }) => {
+        const { queries } = this.#options;
+        if (queries === undefined) throw new Error('bug: a query in a process that answers none');
+        const ends = new AbortController();
+        const gone = () => ends.abort(signal.reason);
+        signal.addEventListener('abort', gone, { once: true });
+        try {
+          const { parts, ...response } = await queries.handle(request, ends.signal);
+          const body = movable(response.body);
+          const answer = parts && this.#keep(parts, ends);
+          return Transferred.of({ ...response, body, ...(answer !== undefined && { answer }) }, [body.buffer]);
         } finally {
           signal.removeEventListener('abort', gone);
         }
@@ -71,20 +89,24 @@ export class FrontHost {
     for (const answer of [...this.#parted.keys()]) this.#drop(answer);
   }
 
-  #moved({ body, ...response }: HttpResponse, route: Route, ends: AbortController): Transferred<HandedResponse> {
+  #moved({ body, ...response }: HttpResponse, ends: AbortController): Transferred<HandedResponse> {
     if (body === undefined || typeof body === 'string') {
       return Transferred.of({ ...response, ...(body !== undefined && { body }) }, []);
     }
     if (body instanceof Uint8Array) {
       // a copy where they lie in memory of others, which would be copied whole
       const bytes = movable(body);
-      const isOurs = bytes.buffer !== body.buffer || route.givesAway === true;
-      return Transferred.of({ ...response, body: bytes }, isOurs ? [bytes.buffer] : []);
+      return Transferred.of({ ...response, body: bytes }, bytes.buffer === body.buffer ? [] : [bytes.buffer]);
     }
+    return Transferred.of({ ...response, answer: this.#keep(body, ends) }, []);
+  }
+
+  /** Keeps an answer in parts until it is asked for. @returns its number */
+  #keep(parts: AsyncIterable<Uint8Array>, ends: AbortController): number {
     const answer = ++this.#last;
     const timer = after(this.#options.clock, ASKED_MS_MAX, () => this.#drop(answer));
-    this.#parted.set(answer, { parts: body, ends, timer });
-    return Transferred.of({ ...response, answer }, []);
+    this.#parted.set(answer, { parts, ends, timer });
+    return answer;
   }
 
   #drop(answer: number): void {

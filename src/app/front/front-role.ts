@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { ApiAsker, ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { EdgeAnswer, EdgePush } from '../../distributor/edge-push.ts';
 import type { LocalSlots } from '../../distributor/local-slots.ts';
 import type { WriteCounts } from '../../distributor/service.ts';
@@ -9,8 +10,10 @@ import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
 import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
 import type { ThreadsRoomMemory } from '../../kit/thread/threads-room.ts';
 import type { LimitsMessage } from '../../limits/limits-table.ts';
+import type { EndedQuery } from '../../querier/query-book.ts';
+import type { DirectData } from '../threads/direct-querier.ts';
 import type { EdgeOfShardsOptions } from '../threads/edge-of-shards.ts';
-import type { ShardReplacement } from '../threads/shard-connection.ts';
+import type { ShardConnection, ShardReplacement } from '../threads/shard-connection.ts';
 
 // What a front thread and the main thread say to each other.
 
@@ -24,6 +27,8 @@ export type FrontRole = {
   reconnect(request: ShardReplacement): void;
   /** Takes a write that came elsewhere. */
   push(request: EdgePush): Promise<EdgeAnswer>;
+  /** The way to the memory of a shard that was started again, for small queries. */
+  reconnectReads(request: ShardReplacement): void;
   /** What is in force from now on. */
   take(inForce: InForce): void;
   /** Listens; resolves when it does. */
@@ -39,6 +44,12 @@ export type FrontRole = {
 export type FrontHostRole = {
   /** Handles a request by the route with this path. */
   handle(request: HandedRequest, call: CallContext): Promise<Transferred<HandedResponse>>;
+  /** Answers a request of the API. */
+  query(request: ApiRequest, call: CallContext): Promise<Transferred<HandedApiResponse>>;
+  /** What it needs to evaluate small queries; asked for once. */
+  openQueries(request: Record<string, never>): Transferred<OpenedQueries>;
+  /** Queries that it has evaluated, added up. */
+  queriesEnded(request: { readonly queries: readonly EndedInFront[] }): void;
   /** Sends the parts of an answer; under way until the last is taken. */
   parts(request: { readonly answer: number; readonly port: MessagePort }, call: CallContext): Promise<void>;
   /** Nobody takes the parts of that answer. */
@@ -87,6 +98,31 @@ export interface HandedResponse extends Omit<HttpResponse, 'body'> {
   readonly answer?: number;
 }
 
+export interface HandedApiResponse extends Omit<ApiResponse, 'parts'> {
+  /** As of `HandedResponse`. */
+  readonly answer?: number;
+}
+
+export interface OpenedQueries {
+  readonly data: DirectData;
+  readonly shards: readonly ShardConnection[];
+}
+
+/** Queries of one text that somebody asked. */
+export interface EndedInFront {
+  readonly ended: EndedQuery;
+  readonly asker: ApiAsker;
+  /** Names of the metrics that they ask for. */
+  readonly metrics: readonly string[];
+}
+
+export interface FrontQueriesData {
+  /** Whether it evaluates small ones. */
+  readonly areSmallOnes: boolean;
+  /** Time from which on a query is logged as one that took long; 0: none is. */
+  readonly slowFromMs: number;
+}
+
 export interface FrontLogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly text: string;
@@ -126,5 +162,7 @@ export interface FrontData {
   readonly routes: readonly RouteFacts[];
   /** Undefined: it takes no writes. */
   readonly writes: FrontWritesData | undefined;
+  /** Undefined: the process answers none. */
+  readonly queries: FrontQueriesData | undefined;
   readonly inForce: InForce;
 }

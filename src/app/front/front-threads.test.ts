@@ -97,7 +97,7 @@ test('requests are handled in the main thread as if it had their connections, wh
   const routes = [
     echo,
     route('/kept', () => ({ status: 200, body: kept })),
-    route('/given', () => ({ status: 200, body: Uint8Array.from(Buffer.from('mine')) }), { givesAway: true }),
+    route('/given', () => ({ status: 200, body: Uint8Array.from(Buffer.from('mine')) })),
     route('/none', () => ({ status: 204 })),
     route(
       '/refused',

@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { MessageChannel } from 'node:worker_threads';
+import type { ApiBackend } from '../../contract/api.ts';
 import type { Gate } from '../../kit/http/auth.ts';
 import { type Listener, listenProblem, urlOf } from '../../kit/http/listener.ts';
 import type { Route } from '../../kit/http/message.ts';
@@ -7,7 +8,7 @@ import { SharedLogins } from '../../kit/http/shared-logins.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import { counter, type MetricSource, metricTable, type Registry } from '../../kit/observe/metrics.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
-import { type CallOptions, type RequestOf, type ResponseOf, serve } from '../../kit/thread/channel.ts';
+import { type CallOptions, type RequestOf, type ResponseOf, serve, Transferred } from '../../kit/thread/channel.ts';
 import { ThreadsRoom } from '../../kit/thread/threads-room.ts';
 import { type WorkerSpec, WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { type PooledWorker, WorkerPool } from '../../kit/thread/worker-pool.ts';
@@ -18,8 +19,18 @@ import type { LimitsService } from '../../limits/limits-service.ts';
 import { packLimits } from '../../limits/limits-table.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import type { Config } from '../config.ts';
+import type { DirectData } from '../threads/direct-querier.ts';
+import type { ShardHost } from '../threads/shard-thread-role.ts';
 import { FrontHost } from './front-host.ts';
-import type { FrontData, FrontHostRole, FrontMemory, FrontRole, FrontWritesData, InForce } from './front-role.ts';
+import type {
+  EndedInFront,
+  FrontData,
+  FrontHostRole,
+  FrontMemory,
+  FrontRole,
+  FrontWritesData,
+  InForce,
+} from './front-role.ts';
 
 export interface FrontThreadsOptions {
   readonly config: Pick<Config, 'server' | 'auth' | 'tenantFederation' | 'log' | 'distributor'>;
@@ -42,6 +53,16 @@ export interface FrontWritesHost {
   readonly role: WritesRole;
   connect(thread: WorkerThread<FrontRole>): void;
   ended(thread: number): void;
+}
+
+/** Who answers queries for front threads, and hears of those that they answer themselves. */
+export interface FrontQueriesHost {
+  readonly backend: ApiBackend;
+  /** What small queries are evaluated with; undefined: they are handed on, too. */
+  readonly direct: { readonly data: DirectData; readonly shards: ShardHost } | undefined;
+  /** Time from which on a query is logged as one that took long; 0: none is. */
+  readonly slowFromMs: number;
+  ended(queries: readonly EndedInFront[]): void;
 }
 
 type WritesRole = Pick<FrontHostRole, 'push' | 'ratePlace' | 'slots' | 'slotSize' | 'noteLate' | 'counted'>;
@@ -110,6 +131,7 @@ export class FrontThreads implements Listener {
   #toldKey: Uint8Array | undefined;
   #looks: { cancel(): void } | undefined;
   #writes: FrontWritesHost | undefined;
+  #queries: FrontQueriesHost | undefined;
 
   constructor(options: FrontThreadsOptions) {
     const { config, threads, logins, registry } = options;
@@ -206,6 +228,11 @@ export class FrontThreads implements Listener {
     await this.#allReady();
   }
 
+  /** Before they start: who answers their queries. */
+  answer(queries: FrontQueriesHost): void {
+    this.#queries = queries;
+  }
+
   /** Ends all threads. */
   async close(): Promise<void> {
     this.#phase = 'stopped';
@@ -276,6 +303,10 @@ export class FrontThreads implements Listener {
       memory: this.#memory,
       routes: this.routes.map(({ handle: _, ...facts }) => facts),
       writes: this.#writes?.data,
+      queries: this.#queries && {
+        areSmallOnes: this.#queries.direct !== undefined,
+        slowFromMs: this.#queries.slowFromMs,
+      },
       inForce: this.#inForce(),
     };
     const worker = start({
@@ -287,9 +318,14 @@ export class FrontThreads implements Listener {
         maxYoungGenerationSizeMb: NURSERY_MB,
       },
     });
-    const hosted = new FrontHost({ thread, routeOf: (path) => this.#routes.get(path), log, clock });
+    const queries = this.#queries?.backend;
+    const hosted = new FrontHost({ thread, routeOf: (path) => this.#routes.get(path), queries, log, clock });
     const { port1, port2: host } = new MessageChannel();
-    serve(port1, { ...hosted.role, ...(this.#writes?.role ?? NO_WRITES) } satisfies FrontHostRole);
+    serve(port1, {
+      ...hosted.role,
+      ...(this.#writes?.role ?? NO_WRITES),
+      ...this.#queriesRole(worker),
+    } satisfies FrontHostRole);
     worker.channel.call('connect', { host }, { transfer: [host] }).catch(() => {}); // it is gone
     this.#writes?.connect(worker);
     this.#threads[thread] = worker;
@@ -310,6 +346,24 @@ export class FrontThreads implements Listener {
     });
     this.#ready[thread] = ready;
     return { channel: worker.channel, gone: worker.gone, terminate: () => worker.terminate(), ready };
+  }
+
+  #queriesRole({ channel, gone }: WorkerThread<FrontRole>): Pick<FrontHostRole, 'openQueries' | 'queriesEnded'> {
+    const queries = this.#queries;
+    return {
+      openQueries: () => {
+        if (queries?.direct === undefined) throw new Error('bug: small queries of a process that evaluates none');
+        const { data, shards } = queries.direct;
+        const connections = shards.connect((shard, connection) => {
+          channel.call('reconnectReads', { shard, connection }, { transfer: [connection.port] }).catch(() => {});
+        }, gone);
+        return Transferred.of(
+          { data, shards: connections },
+          connections.map(({ port }) => port),
+        );
+      },
+      queriesEnded: ({ queries: ended }) => queries?.ended(ended),
+    };
   }
 
   /** Resolves when the thread is there, and listens where it is to. */

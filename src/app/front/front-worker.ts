@@ -11,8 +11,10 @@ import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { LimitsTable } from '../../limits/limits-table.ts';
 import { processErrors } from '../../model/errors-process.ts';
+import { apiHandlers } from '../routes/api.ts';
 import { pushRoutes } from '../routes/push.ts';
 import { EdgeOfShards } from '../threads/edge-of-shards.ts';
+import { FrontQueries } from './front-queries.ts';
 import type { FrontData, FrontHostRole, FrontRole } from './front-role.ts';
 import { FrontWrites } from './front-writes.ts';
 import { handedRoute } from './handed-route.ts';
@@ -20,7 +22,8 @@ import { hostLogger } from './host-logger.ts';
 
 // Listens for requests in a thread of its own: those of the routes that it has itself it answers, all others the main thread.
 
-const { thread, server, auth, federation, host, isDebug, memory, routes, writes, inForce } = workerData as FrontData;
+const { thread, server, auth, federation, host, isDebug, memory, routes, writes, queries, inForce } =
+  workerData as FrontData;
 const clock = systemClock;
 const registry = new Registry();
 const main = Promise.withResolvers<Channel<FrontHostRole>>();
@@ -40,7 +43,10 @@ const gate = Gate.of(auth, {
 });
 let listener: HttpListener | undefined;
 let edge: EdgeOfShards | undefined;
-/** Absent where it takes no writes. */
+const answered =
+  queries &&
+  new FrontQueries({ data: queries, main: main.promise, limits: (tenant) => limits.of(tenant), log, registry, clock });
+/** Never, where it takes no writes. */
 const taken = Promise.withResolvers<FrontWrites>();
 
 function listenerAt(port: number): HttpListener {
@@ -62,15 +68,23 @@ function listenerAt(port: number): HttpListener {
     reusePort: true,
   });
   const own = new Map(ownRoutes().map((route) => [route.path, route]));
-  made.add(routes.map((facts) => own.get(facts.path) ?? handedRoute(facts, main.promise)));
+  made.add(routes.map((facts) => (facts.inFront && own.get(facts.path)) || handedRoute(facts, main.promise)));
   return made;
 }
 
 /** Routes that this thread answers itself, where the process serves them. */
 function ownRoutes(): readonly Route[] {
-  if (writes === undefined) return [];
   const pusher: PushBackend = { push: async (request) => (await taken.promise).distributor.push(request) };
-  return pushRoutes(pusher, server);
+  return [
+    ...(writes === undefined ? [] : pushRoutes(pusher, server)),
+    ...(answered === undefined ? [] : apiHandlers(answered, server)),
+  ];
+}
+
+/** Resolves when the main thread knows of all that was answered until now. */
+async function told(): Promise<void> {
+  if (edge !== undefined) await (await taken.promise).counted();
+  await answered?.told();
 }
 
 const role: FrontRole = {
@@ -83,6 +97,7 @@ const role: FrontRole = {
   },
   reconnect: (replacement) => edge?.reconnect(replacement),
   push: async (request) => (await taken.promise).push(request),
+  reconnectReads: (replacement) => answered?.reconnect(replacement),
   take(now) {
     limits = LimitsTable.unpacked(now.limits);
     sessionKey = now.sessionKey;
@@ -95,11 +110,12 @@ const role: FrontRole = {
   reload: () => listener?.reload(),
   async stopListening(_, { signal }) {
     await listener?.stop({ signal, progress: () => {} });
-    if (edge !== undefined) await (await taken.promise).counted();
+    await told();
+    await answered?.stop();
   },
   async metrics() {
     // what was answered before somebody asks is in the answer
-    if (edge !== undefined) await (await taken.promise).counted();
+    await told();
     return readMetrics(registry, []);
   },
 };

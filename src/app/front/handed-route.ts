@@ -10,7 +10,7 @@ export function handedRoute(facts: RouteFacts, host: Promise<Channel<FrontHostRo
   return { ...facts, handle: async (request) => handOn(facts.path, request, await host) };
 }
 
-export async function handOn(
+async function handOn(
   path: string,
   { signal, ...request }: HttpRequest,
   main: Channel<FrontHostRole>,
@@ -28,12 +28,16 @@ export async function handOn(
       },
     },
   );
-  if (answer === undefined) return response;
-  const parts = new PartsOfAnswer(answer, main, signal);
-  return { ...response, body: parts };
+  return answer === undefined ? response : { ...response, body: partsOf(answer, main, signal) };
 }
 
-function drop(answer: number, main: Channel<FrontHostRole>): void {
+/** The parts of an answer of the main thread. */
+export function partsOf(answer: number, main: Channel<FrontHostRole>, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  return new PartsOfAnswer(answer, main, signal);
+}
+
+/** Tells the main thread that nobody takes the parts of an answer. */
+export function drop(answer: number, main: Channel<FrontHostRole>): void {
   main.call('drop', { answer }).catch(() => {}); // it is gone, with all answers
 }
 

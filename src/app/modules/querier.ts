@@ -19,6 +19,7 @@ import { type App, part } from '../app.ts';
 import { cacheAgeMs } from '../cache-age.ts';
 import { PeerAddresses } from '../cluster/peer-addresses.ts';
 import { type Config, sections } from '../config.ts';
+import type { FrontQueriesHost } from '../front/front-threads.ts';
 import { LateState } from '../late-state.ts';
 import { withAlertConfig } from '../routes/alertmanager.ts';
 import { apiHandlers } from '../routes/api.ts';
@@ -40,8 +41,9 @@ export const querierModule: Module = {
     const workers = queryThreads(app, cluster === undefined ? { shards: part(app, 'shards') } : { cluster });
     const { config, http } = app;
     const direct = cluster === undefined && isAlone(config) ? directQueries(app, workers) : undefined;
-    const { querier, services: own } = queryService(app, workers, direct ?? workers);
+    const { querier, use, services: own } = queryService(app, workers, direct ?? workers);
     const services = direct === undefined ? own : [direct, ...own];
+    app.parts.fronts?.answer(frontQueries(app, querier, use));
     http.add(purgerRoutes(config.purger.enableAdminApi ? purger(querier, part(app, 'ingester'), app) : undefined));
     app.parts.moveDays = (tenant, fromMs, toMs) => workers.moveDays(tenant, fromMs, toMs);
     if (isAlone(config)) app.parts.generationReads = workers.generationReads;
@@ -75,13 +77,35 @@ function queryData(app: App): QueryThreadsOptions['data'] {
   };
 }
 
+/** What threads that listen need to answer queries, small ones by themselves. */
+function frontQueries(app: App, querier: QuerierService, use: MetricUseBook): FrontQueriesHost {
+  const { config } = app;
+  const areSmallOnes = config.querier.directQueries && isAlone(config);
+  return {
+    backend: withRules(querier, app),
+    direct: areSmallOnes ? { data: queryData(app), shards: part(app, 'shards') } : undefined,
+    slowFromMs: config.queryRange.logQueriesLongerThanMs,
+    ended(queries) {
+      for (const { ended, asker, metrics } of queries) {
+        querier.book.note(ended);
+        if (metrics.length > 0) use.note(ended.tenant, metrics, asker, ended.count);
+      }
+    },
+  };
+}
+
 /** Small queries in this thread; undefined: all are evaluated in query threads. */
 function directQueries(app: App, workers: QueryWorkers): DirectQueries | undefined {
   const { config, log, registry, clock } = app;
-  if (!config.querier.directQueries) return undefined;
+  // threads that listen evaluate those that come to them
+  if (!config.querier.directQueries || app.parts.fronts !== undefined) return undefined;
   const { directQueries: atOnceMax } = part(app, 'layout');
   const shards = part(app, 'shards');
-  return new DirectQueries({ workers, data: queryData(app), shards, atOnceMax, log, registry, clock });
+  const open = async () => {
+    const { DirectQuerier } = await import('../threads/direct-querier.ts');
+    return DirectQuerier.open(queryData(app), shards, clock);
+  };
+  return new DirectQueries({ workers, open, atOnceMax, log, registry, clock });
 }
 
 /** The service of queries over its workers, with all that HTTP serves of it. */
@@ -121,7 +145,7 @@ export function queryService(app: App, threads: QueryThreads, workers: QueryWork
   http.add(tenantRoutes({ limits: limitsOf, book: querier.book, running }));
   http.add(metricUseRoutes({ book: use, api: querier }));
   const useService = { name: 'metric-use', start: async () => use.start(), stop: () => use.stop() };
-  return { querier, services: [state, threads, querier, useService] };
+  return { querier, use, services: [state, threads, querier, useService] };
 }
 
 /** Work for front ends elsewhere, where some are named. */

@@ -80,7 +80,10 @@ export function alertmanagerRoutes(backend: AlertmanagerBackend, config: ServerC
  * The root's `/api/v1/alerts`, which shows alerts as Prometheus does, and takes the configuration as Cortex does.
  * @param shown what shows alerts
  */
-export function withAlertConfig(shown: Route, backend: () => AlertmanagerBackend | undefined): Route {
+export function withAlertConfig(
+  { inFront: _, ...shown }: Route,
+  backend: () => AlertmanagerBackend | undefined,
+): Route {
   return {
     ...shown,
     methods: [...shown.methods, 'POST', 'DELETE'],

@@ -56,6 +56,7 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
         failures: path === '/api/v1/read' || path === '/federate' ? 'text' : 'api',
         bodyBytesMax: config.queryBodyBytesMax,
         bodyLimit: 'server.query_body_bytes_max',
+        inFront: 'queries',
         async handle(request) {
           const params = takesBody ? [] : await readParams(request, limit);
           if (params === undefined) return textResponse(415, 'a form (application/x-www-form-urlencoded) is wanted\n');

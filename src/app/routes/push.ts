@@ -15,6 +15,7 @@ export function pushRoutes(backend: PushBackend, { pushBodyBytesMax, prometheusH
     tenant: 'one',
     bodyBytesMax: pushBodyBytesMax,
     bodyLimit: 'server.push_body_bytes_max',
+    inFront: 'writes' as const,
     async handle({ tenant, headers, body, signal }) {
       const {
         status,

@@ -93,7 +93,7 @@ export class DirectQuerier {
   #looks = new SharedRoom(LOOKS_A_SECOND);
   #looksSinceMs = Number.NEGATIVE_INFINITY;
 
-  private constructor(data: DirectData, store: OpenedStore, shards: ShardHost, clock: Clock) {
+  private constructor(data: DirectData, store: OpenedStore, shards: Pick<ShardHost, 'connect'>, clock: Clock) {
     const { splitQueriesByIntervalMs: intervalMs } = data.queryRange;
     this.#windowMsMax = windowMsMaxOf(intervalMs);
     this.#status = { ...data.status, headStats: async () => undefined };
@@ -142,7 +142,7 @@ export class DirectQuerier {
     });
   }
 
-  static async open(data: DirectData, shards: ShardHost, clock: Clock): Promise<DirectQuerier> {
+  static async open(data: DirectData, shards: Pick<ShardHost, 'connect'>, clock: Clock): Promise<DirectQuerier> {
     return new DirectQuerier(data, await openStore(data.store, clock), shards, clock);
   }
 

@@ -8,15 +8,14 @@ import type { JoinedLimits } from '../../limits/query-limits.ts';
 import { KnownQueries } from '../../querier/direct/known-queries.ts';
 import { WorkShares } from '../../querier/direct/work-shares.ts';
 import type { QueryTurn, QueryWorkers, Worked } from '../../querier/service.ts';
-import type { DirectData, DirectQuerier } from './direct-querier.ts';
+import type { DirectQuerier } from './direct-querier.ts';
 import { HandedOn } from './handed-on.ts';
-import type { ShardHost } from './shard-thread-role.ts';
 
 export interface DirectQueriesOptions {
   /** All that is not small, or not known, goes there. */
   readonly workers: QueryWorkers;
-  readonly data: DirectData;
-  readonly shards: ShardHost;
+  /** Loads the engine into this thread. */
+  readonly open: () => Promise<DirectQuerier>;
   /** Queries under way at once; a tenant has three times what it leaves free. */
   readonly atOnceMax: number;
   readonly log: Logger;
@@ -133,15 +132,13 @@ export class DirectQueries extends HandedOn implements QueryWorkers, Service {
   /** Loads the engine once small queries are asked again and again: a thread that has it takes some megabytes more. */
   #open(): undefined {
     if (++this.#seen < SEEN_MIN || this.#opening !== undefined || this.#isStopping) return;
-    const { data, shards, clock, log } = this.#options;
-    this.#opening = import('./direct-querier.ts')
-      .then(({ DirectQuerier: Loaded }) => Loaded.open(data, shards, clock))
-      .then(
-        (querier) => {
-          this.#querier = querier;
-        },
-        (error: unknown) => log.warn({ err: error }, 'small queries stay with query threads'),
-      );
+    const { open, log } = this.#options;
+    this.#opening = open().then(
+      (querier) => {
+        this.#querier = querier;
+      },
+      (error: unknown) => log.warn({ err: error }, 'small queries stay with query threads'),
+    );
   }
 
   async stop(): Promise<void> {

@@ -65,8 +65,8 @@ export interface Route {
   readonly early?: boolean;
   /** The setting that `bodyBytesMax` comes from, for the error. */
   readonly bodyLimit?: string;
-  /** Whether the bytes of its answers are nobody else's, so that they may move to another thread. */
-  readonly givesAway?: boolean;
+  /** Where several threads listen: the handler that each of them has itself. Absent: the main thread handles it for them. */
+  readonly inFront?: 'writes' | 'queries';
 }
 
 export function textResponse(
