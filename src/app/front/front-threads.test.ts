@@ -291,9 +291,14 @@ test('two processes do not listen at one port, and a system that does not spread
   await assert.rejects(listen(t, { flags: [`-server.http-listen-port=${port}`] }), /another process does already/);
   const lines: string[] = [];
   const log = createLogger({ level: 'info', format: 'json' }, { write: (line) => lines.push(line) });
-  const server = { frontThreads: 4 } as Parameters<typeof frontThreads>[0]['server'];
-  assert.equal(frontThreads({ server }, log, 'linux'), 4);
+  const configOf = (...flags: string[]) =>
+    loadConfig(sections, { args: ['-server.front-threads=4', ...flags], env: {} }).values;
+  assert.equal(frontThreads(configOf(), log, 'linux'), 4);
   assert.equal(lines.length, 0);
-  assert.equal(frontThreads({ server }, log, 'darwin'), 1);
+  assert.equal(frontThreads(configOf(), log, 'darwin'), 1);
   assert.match(lines[0]!, /one thread listens/);
+  assert.throws(
+    () => frontThreads(configOf('-distributor.edge-workers=2'), log),
+    /-distributor.edge-workers 2 is refused/,
+  );
 });

@@ -95,13 +95,21 @@ const KEY_LOOK_MS = 1_000;
 /** Systems whose kernels spread connections over all who listen at a port. */
 const SPREADING: readonly NodeJS.Platform[] = ['linux', 'freebsd', 'sunos', 'aix'];
 
-/** Front threads that a process has by its settings, on this system; 1: none, the main thread listens. */
+/**
+ * Front threads that a process has by its settings, on this system; 1: none, the main thread listens.
+ * @throws Error that names a setting that would do nothing
+ */
 export function frontThreads(
-  { server }: Pick<Config, 'server'>,
+  { server, distributor }: Pick<Config, 'server' | 'distributor'>,
   log: Logger,
   platform: NodeJS.Platform = process.platform,
 ): number {
   const { frontThreads: wanted } = server;
+  if (wanted > 1 && distributor.edgeWorkers > 0) {
+    throw new Error(
+      `-distributor.edge-workers ${distributor.edgeWorkers} is refused with -server.front-threads ${wanted}: each of these has an edge of its own`,
+    );
+  }
   if (wanted === 1 || SPREADING.includes(platform)) return wanted;
   log.warn(
     { platform, wanted },

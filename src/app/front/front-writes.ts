@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import type { Edge } from '../../distributor/edge.ts';
 import type { EdgeAnswer, EdgePush, Edges } from '../../distributor/edge-push.ts';
 import type { LocalSlots } from '../../distributor/local-slots.ts';
 import { DistributorService, type SlotSizes, type WriteCounts } from '../../distributor/service.ts';
@@ -12,7 +13,6 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Room } from '../../lib/shared-room.ts';
 import type { TenantLimits } from '../../limits/limits.ts';
 import { bucketsFor } from '../../model/slot-sizes.ts';
-import type { EdgeOfShards } from '../threads/edge-of-shards.ts';
 import type { EdgeRole } from '../threads/edge-role.ts';
 import { FrontLoads } from './front-loads.ts';
 import type { FrontHostRole, FrontWritesData, TenantCounts } from './front-role.ts';
@@ -20,7 +20,7 @@ import type { FrontHostRole, FrontWritesData, TenantCounts } from './front-role.
 export interface FrontWritesOptions {
   readonly thread: number;
   readonly data: FrontWritesData;
-  readonly edge: EdgeOfShards;
+  readonly edge: { readonly edge: Pick<Edge, 'push'> };
   readonly main: Channel<FrontHostRole>;
   readonly limits: (tenant: string) => TenantLimits;
   readonly log: Logger;
