@@ -41,7 +41,9 @@ for (let round = 0; round < Number(options.rounds) + 1; round++) {
       ['query', sendQueries, Number(options.queries)],
     ] as const) {
       // the first round is for code to be compiled
-      const cost = await measured(fronts, round === 0 ? WARM_UP : count, send);
+      const cost = await measured(fronts, round === 0 ? Math.min(WARM_UP, count) : count, send);
+      const spent = [...cost.byThread].map(([name, us]) => `${name} ${Math.round(us)}`).join(', ');
+      console.log(`round ${round}: ${fronts} front threads, a ${kind}: ${spent}`);
       if (round > 0) found.set(`${kind} ${fronts}`, [...(found.get(`${kind} ${fronts}`) ?? []), cost]);
     }
   }

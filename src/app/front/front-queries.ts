@@ -70,13 +70,16 @@ export class FrontQueries implements ApiBackend {
     return worked.answer;
   }
 
-  /** Whether a tenant's rules reject it, as who books it is to say. */
+  /** Whether a tenant's rules reject it, or it cannot be read: who books it is to say so. */
   #isRejected(request: ApiRequest): boolean {
     const { limits, clock } = this.#options;
-    const { queryRejection } = limits(request.tenant);
     const nowMs = clock.nowMs();
-    const facts = queryFacts(request, nowMs);
-    return facts !== undefined && queryRejection.rejects(facts, nowMs);
+    try {
+      const facts = queryFacts(request, nowMs);
+      return facts !== undefined && limits(request.tenant).queryRejection.rejects(facts, nowMs);
+    } catch {
+      return true;
+    }
   }
 
   #note(request: ApiRequest, { metrics }: Worked<ApiResponse>, startedMs: number): void {

@@ -45,6 +45,7 @@ async function listen(t: TestContext, { flags = [], routes = [], users }: Given 
     ...common,
     ...{ config, threads: THREADS, gate, logins, limits, sessionKey: () => key },
     start(spec) {
+      assert.equal(spec.resourceLimits?.maxOldGenerationSizeMb, config.server.frontHeapMb);
       const thread = WorkerThread.start<FrontRole>(spec);
       threads.push(thread);
       return thread;
