@@ -1,5 +1,6 @@
 // CPU time of each kind of thread for a write and for a small query, with one front thread (the main thread) and with several: what of a
-// process is full first, and so how much it takes with more processors than this machine has.
+// process is full first, and so how much it takes with more processors than this machine has. What each does when nobody asks is left out:
+// it is measured while the others are asked.
 //   npm run bench:fronts -- [--fronts 1,2,3] [--connections 16] [--writes 2000] [--queries 2000] [--rounds 3]
 import { Agent, request } from 'undici';
 import { Pallium } from '../test/harness/pallium.ts';
@@ -15,16 +16,25 @@ const WARM_UP = 1_000;
 /** Before now, so that samples of the whole run are none of the future. */
 const FROM_MS = Math.floor(Date.now() / STEP_MS) * STEP_MS - 3_600_000 * 2;
 
+const IDLE_MS_MIN = 3_000;
+let lastIdle: ReadonlyMap<string, number> = new Map();
 const connections = Number(options.connections);
 const counts = list(options.fronts).map(Number);
 await using stack = new AsyncDisposableStack();
-const servers = new Map<number, { readonly server: Pallium; readonly agents: readonly Agent[]; step: number }>();
+interface Asked {
+  readonly server: Pallium;
+  readonly agents: readonly Agent[];
+  step: number;
+  /** CPU time and moment of the end of its last requests. */
+  ended: { readonly byKind: ReadonlyMap<string, number>; readonly ms: number } | undefined;
+}
+const servers = new Map<number, Asked>();
 for (const fronts of counts) {
   const flags = [`-server.front-threads=${fronts}`, '-ingester.window=2h', '-ingester.flush-delay=10000h'];
   const server = stack.use(await Pallium.start({ flags }));
   // each connection is one sender's, or one reader's
   const agents = Array.from({ length: connections }, () => new Agent({ connections: 1, pipelining: 1 }));
-  servers.set(fronts, { server, agents, step: 0 });
+  servers.set(fronts, { server, agents, step: 0, ended: undefined });
 }
 
 interface Cost {
@@ -71,16 +81,30 @@ async function measured(
   count: number,
   send: (fronts: number, count: number) => Promise<void>,
 ): Promise<Cost> {
-  const { server } = servers.get(fronts)!;
-  const before = byKind(server.pid);
+  const asked = servers.get(fronts)!;
+  const { pid } = asked.server;
+  const before = byKind(pid);
   const begunMs = performance.now();
+  const idle = idlePerMs(asked, before, begunMs);
   await send(fronts, count);
-  const tookMs = performance.now() - begunMs;
-  const after = byKind(server.pid);
+  const endedMs = performance.now();
+  const after = byKind(pid);
+  asked.ended = { byKind: after, ms: endedMs };
+  const tookMs = endedMs - begunMs;
   const byThread = new Map(
-    [...after].map(([name, ms]) => [name, ((ms - (before.get(name) ?? 0)) * 1000) / count] as const),
+    [...after].map(([name, ms]) => {
+      const ownMs = ms - (before.get(name) ?? 0) - (idle.get(name) ?? 0) * tookMs;
+      return [name, (ownMs * 1000) / count] as const;
+    }),
   );
   return { perS: (count * 1000) / tookMs, byThread };
+}
+
+/** CPU time for each millisecond since its last requests, where these are some seconds ago. */
+function idlePerMs({ ended }: Asked, now: ReadonlyMap<string, number>, nowMs: number): ReadonlyMap<string, number> {
+  if (ended === undefined || nowMs - ended.ms < IDLE_MS_MIN) return lastIdle;
+  lastIdle = new Map([...now].map(([name, ms]) => [name, (ms - (ended.byKind.get(name) ?? 0)) / (nowMs - ended.ms)]));
+  return lastIdle;
 }
 
 function byKind(pid: number): Map<string, number> {
