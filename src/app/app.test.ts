@@ -17,9 +17,9 @@ import { composeApp } from './compose.ts';
 import { sections } from './config.ts';
 import type { Module } from './modules/module.ts';
 import { modules, resolveTargets } from './modules/modules.ts';
-import { apiHandlers } from './routes/api.ts';
+import { apiHandlers } from './plain-routes/api.ts';
+import { pushRoutes } from './plain-routes/push.ts';
 import { ingesterRoutes } from './routes/ingester.ts';
-import { pushRoutes } from './routes/push.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'pallium-app-'));
 const stops: (() => Promise<void>)[] = [];

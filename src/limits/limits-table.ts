@@ -4,7 +4,7 @@ import { OTHER_TENANTS, type Overrides, type OverridesMessage, packOverrides, un
 
 /** Limits in force on their way to another thread. */
 export interface LimitsMessage {
-  /** Of one tenant without a name. */
+  /** The overrides of one tenant without a name, who has all of them. */
   readonly defaults: OverridesMessage;
   readonly overrides: OverridesMessage;
 }

@@ -9,7 +9,7 @@ export interface EndedQuery {
   /** From start to end; 0 for an instant query. */
   readonly rangeSeconds: number;
   readonly endedMs: number;
-  /** Of all of them together. */
+  /** Time of all of them together. */
   readonly durationMs: number;
   /** Queries that it stands for. */
   readonly count: number;

@@ -80,7 +80,7 @@ export class EdgesOfFronts implements Service, Edges {
     }
   }
 
-  /** What a front thread needs to take writes. */
+  /** Data of a front thread that takes writes. */
   get data(): FrontWritesData {
     const { config, shards, slots, slotsVersion, noteLate } = this.#options;
     return {

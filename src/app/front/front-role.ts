@@ -15,7 +15,7 @@ import type { DirectData } from '../threads/direct-querier.ts';
 import type { EdgeOfShardsOptions } from '../threads/edge-of-shards.ts';
 import type { ShardConnection, ShardReplacement } from '../threads/shard-connection.ts';
 
-// What a front thread and the main thread say to each other.
+// A front thread and the main thread, as each asks the other.
 
 /** A front thread answers to these calls. */
 export type FrontRole = {
@@ -29,7 +29,7 @@ export type FrontRole = {
   push(request: EdgePush): Promise<EdgeAnswer>;
   /** The way to the memory of a shard that was started again, for small queries. */
   reconnectReads(request: ShardReplacement): void;
-  /** What is in force from now on. */
+  /** Users, the key of sessions and limits from now on. */
   take(inForce: InForce): void;
   /** Listens; resolves when it does. */
   listen(request: { readonly port: number; readonly isEarly: boolean }): Promise<void>;
@@ -46,7 +46,7 @@ export type FrontHostRole = {
   handle(request: HandedRequest, call: CallContext): Promise<Transferred<HandedResponse>>;
   /** Answers a request of the API. */
   query(request: ApiRequest, call: CallContext): Promise<Transferred<HandedApiResponse>>;
-  /** What it needs to evaluate small queries; asked for once. */
+  /** The store and the shards, for small queries; asked for once. */
   openQueries(request: Record<string, never>): Transferred<OpenedQueries>;
   /** Queries that it has evaluated, added up. */
   queriesEnded(request: { readonly queries: readonly EndedInFront[] }): void;
@@ -73,7 +73,7 @@ export type TenantCounts = {
   -readonly [Name in keyof WriteCounts]: WriteCounts[Name] extends number ? number : Record<string, number>;
 };
 
-/** What a front thread needs to take writes. */
+/** Settings and shared memory of a front thread that takes writes. */
 export interface FrontWritesData extends EdgeOfShardsOptions {
   readonly inflightPushes: number;
   /** Places of writes that wait, of all threads; its size is `-distributor.queued-pushes`. */
@@ -132,7 +132,7 @@ export interface FrontLogLine {
 /** A route without what handles it. */
 export type RouteFacts = Omit<Route, 'handle'>;
 
-/** What may change while a front thread runs. */
+/** Parts of the configuration that may change while a front thread runs. */
 export interface InForce {
   readonly users: readonly User[];
   /** Undefined: it is not known. */

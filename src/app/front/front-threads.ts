@@ -58,7 +58,7 @@ export interface FrontWritesHost {
 /** Who answers queries for front threads, and hears of those that they answer themselves. */
 export interface FrontQueriesHost {
   readonly backend: ApiBackend;
-  /** What small queries are evaluated with; undefined: they are handed on, too. */
+  /** The store and the shards, for small queries; undefined: these are handed on, too. */
   readonly direct: { readonly data: DirectData; readonly shards: ShardHost } | undefined;
   /** Time from which on a query is logged as one that took long; 0: none is. */
   readonly slowFromMs: number;

@@ -28,7 +28,7 @@ export interface FrontWritesOptions {
 }
 
 const COUNTED_MS = 1_000;
-/** What the main thread said of a tenant is asked for again after so long. */
+/** Age at which an answer of the main thread about a tenant is asked for again. */
 const TOLD_MS = 10_000;
 const TENANTS_TOLD_MAX = 16_384;
 /** How often the load of this thread is measured. */
@@ -130,7 +130,7 @@ class FrontEdges implements Edges {
   }
 }
 
-/** What the main thread says of tenants, asked for now and then. */
+/** Answers of the main thread about tenants, asked for now and then. */
 class Told<T> {
   readonly #ask: (tenant: string) => Promise<T>;
   readonly #ageMsMax: number;
@@ -191,7 +191,7 @@ class ToldSlots implements SlotSizes {
   }
 }
 
-/** What the main thread is to count, by tenant, until it is sent. */
+/** Counts by tenant, until the main thread is sent them. */
 class CountsOfThread {
   readonly #main: Channel<FrontHostRole>;
   #counts = new Map<string, TenantCounts>();

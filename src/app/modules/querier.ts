@@ -21,8 +21,8 @@ import { PeerAddresses } from '../cluster/peer-addresses.ts';
 import { type Config, sections } from '../config.ts';
 import type { FrontQueriesHost } from '../front/front-threads.ts';
 import { LateState } from '../late-state.ts';
+import { apiHandlers } from '../plain-routes/api.ts';
 import { withAlertConfig } from '../routes/alertmanager.ts';
-import { apiHandlers } from '../routes/api.ts';
 import { metricUseRoutes } from '../routes/metric-use.ts';
 import { purgerRoutes } from '../routes/purger.ts';
 import { tenantRoutes } from '../routes/tenant.ts';
@@ -77,7 +77,7 @@ function queryData(app: App): QueryThreadsOptions['data'] {
   };
 }
 
-/** What threads that listen need to answer queries, small ones by themselves. */
+/** The way of threads that listen to answers, and to those of small queries without the main thread. */
 function frontQueries(app: App, querier: QuerierService, use: MetricUseBook): FrontQueriesHost {
   const { config } = app;
   const areSmallOnes = config.querier.directQueries && isAlone(config);

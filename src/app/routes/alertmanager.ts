@@ -2,7 +2,7 @@ import type { AlertmanagerBackend } from '../../contract/alertmanager.ts';
 import type { ServerConfig } from '../../kit/http/config.ts';
 import { AddressParams } from '../../kit/http/form.ts';
 import { type HttpRequest, type HttpResponse, type Need, type Route, textResponse } from '../../kit/http/message.ts';
-import { apiPrefixes, tenantRoute } from './tenant-route.ts';
+import { apiPrefixes, tenantRoute } from '../plain-routes/tenant-route.ts';
 
 /** Bases of the Alertmanager's API; the second one is for clients of Cortex and Mimir. */
 const BASES = ['/alertmanager', '/cortex/alertmanager'];

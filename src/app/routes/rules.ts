@@ -3,8 +3,8 @@ import { AddressParams } from '../../kit/http/form.ts';
 import { type HttpRequest, type HttpResponse, jsonResponse, type Route, textResponse } from '../../kit/http/message.ts';
 import type { TenantLimits } from '../../limits/limits.ts';
 import type { RuleConfigLimits } from '../../ruler/rule-config.ts';
+import { apiPrefixes, tenantRoute } from '../plain-routes/tenant-route.ts';
 import type { RuleConfigAnswer, RuleConfigRequest } from '../threads/ruler-role.ts';
-import { apiPrefixes, tenantRoute } from './tenant-route.ts';
 
 /** The configuration of rules, as routes need it. */
 export interface RuleConfigBackend {

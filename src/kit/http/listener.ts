@@ -83,7 +83,7 @@ export interface Listener extends Service {
   readonly early: Service;
 }
 
-/** What connections hold. */
+/** Rooms that connections take from. */
 export interface ListenerRooms {
   /** Open connections, by client; its size is the most of all. */
   readonly connections: Room;
