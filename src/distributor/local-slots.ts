@@ -1,7 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import { dayOf } from '../lib/day.ts';
 import { bucketsFor } from '../model/slot-sizes.ts';
-import type { SlotSizes } from './service.ts';
 
 /** How a tenant's series are spread over the shards of a process without a ring. */
 export interface LocalSlots {
@@ -9,6 +8,14 @@ export interface LocalSlots {
   readonly buckets: number;
   /** Series that may be counted twice, since they go to another shard than before. */
   readonly moved: number;
+}
+
+/** Spreads of tenants, as who sends to shards asks for them and learns of sizes. */
+export interface SlotSizes {
+  of(tenant: string): LocalSlots | Promise<LocalSlots>;
+  report(tenant: string, series: number): void;
+  /** Reads what it knew before the start. */
+  open?(): void;
 }
 
 /** Slots as they are kept from one start to the next. */

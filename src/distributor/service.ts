@@ -5,7 +5,7 @@ import type { Service } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import type { EdgeAnswer, EdgeLimits, Edges } from './edge-push.ts';
-import type { LocalSlots } from './local-slots.ts';
+import type { SlotSizes } from './local-slots.ts';
 import { rewriteText } from './rewrite.ts';
 import { encodeSeriesPush } from './series-push.ts';
 import { TenantRates } from './tenant-rates.ts';
@@ -44,14 +44,6 @@ export interface DistributorOptions {
   readonly count?: (tenant: string, counts: WriteCounts) => void;
   readonly registry: Registry;
   readonly clock: Clock;
-}
-
-/** Spreads of tenants, as who sends to shards asks for them and learns of sizes. */
-export interface SlotSizes {
-  of(tenant: string): LocalSlots | Promise<LocalSlots>;
-  report(tenant: string, series: number): void;
-  /** Reads what it knew before the start. */
-  open?(): void;
 }
 
 /** A write as it is counted. */

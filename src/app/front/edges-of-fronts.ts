@@ -1,7 +1,7 @@
 import type { DistributorConfig } from '../../distributor/config.ts';
 import type { EdgeAnswer, EdgePush, Edges } from '../../distributor/edge-push.ts';
-import { WHOLE } from '../../distributor/local-slots.ts';
-import type { DistributorService, SlotSizes } from '../../distributor/service.ts';
+import { type SlotSizes, WHOLE } from '../../distributor/local-slots.ts';
+import type { DistributorService } from '../../distributor/service.ts';
 import { RatePlaces, SharedRates } from '../../distributor/shared-rates.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { movable } from '../../kit/thread/movable.ts';

@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import type { Edge } from '../../distributor/edge.ts';
 import type { EdgeAnswer, EdgePush, Edges } from '../../distributor/edge-push.ts';
-import type { LocalSlots } from '../../distributor/local-slots.ts';
-import { DistributorService, type SlotSizes, type WriteCounts } from '../../distributor/service.ts';
+import type { LocalSlots, SlotSizes } from '../../distributor/local-slots.ts';
+import { DistributorService, type WriteCounts } from '../../distributor/service.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import { Registry } from '../../kit/observe/metrics.ts';
 import type { Channel } from '../../kit/thread/channel.ts';
