@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '../../../test/harness/wait.ts';
 import { systemBytes } from '../../lib/random.ts';
 import { SharedRoom } from '../../lib/shared-room.ts';
 import { SharedLogins } from '../http/shared-logins.ts';
@@ -98,6 +99,23 @@ test('what a dead thread held is given back, and what others hold is not', async
     assert.deepEqual([room.held, room.heldBy('t0'), room.heldBy('t1')], [200, 100, 100]);
   } finally {
     await Promise.all(threads.map((thread) => thread.terminate()));
+  }
+});
+
+test('a thread that dies while it takes and gives leaves nothing behind, wherever it was interrupted', async () => {
+  const memory = ThreadsRoom.memory(1_000, THREADS, systemBytes);
+  const room = new ThreadsRoom(memory, 0);
+  const owners = ['a', 'b', 'c'];
+  for (let round = 0; round < 5; round++) {
+    const threads = start(memory);
+    const busy = threads.map(({ channel }) => channel.call('churn', { owners, amount: 2, rounds: 1e12 }));
+    const ended = Promise.allSettled(busy);
+    // the ledger of each has something in it
+    await until('all take and give', () => room.held > 2 * 3 * (THREADS - 1));
+    await Promise.all(threads.map((thread) => thread.terminate()));
+    await ended;
+    for (let thread = 0; thread < THREADS; thread++) ThreadsRoom.giveBack(memory, thread);
+    assert.deepEqual([room.held, ...owners.map((owner) => room.heldBy(owner))], [0, 0, 0, 0]);
   }
 });
 

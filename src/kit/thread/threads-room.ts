@@ -12,46 +12,45 @@ export interface ThreadsRoomMemory {
 const LEDGER_BYTES = 8 * (1 + CELLS);
 
 /**
- * Room that owners in several threads share, in shared memory: a key, then a ledger of all threads and one of each. An amount stands in
- * both: that of a thread that died is taken back. No locks: an amount is added before it is looked whether it fits, so at the same moment
- * two threads may both be refused, but never both be let in beyond the room.
+ * Room that owners in several threads share, in shared memory: a key, then a ledger of each thread. What all hold is the sum of the
+ * ledgers, so that of a thread that died is wiped, wherever it was interrupted. No locks: an amount is added before it is looked whether
+ * it fits, so at the same moment two threads may both be refused, but never both be let in beyond the room.
  */
 export class ThreadsRoom implements Room {
   readonly size: number;
-  readonly #all: BigInt64Array;
+  /** By thread. */
+  readonly #ledgers: readonly BigInt64Array[];
   readonly #own: BigInt64Array;
   readonly #cells: OwnerCells;
 
   /** @param thread number of this thread, below the number of threads that the memory is for */
   constructor({ size, buffer }: ThreadsRoomMemory, thread: number) {
     this.size = size;
-    this.#all = ledgerOf(buffer, 0);
-    this.#own = ledgerOf(buffer, 1 + thread);
+    const threads = (buffer.byteLength - KEY_BYTES) / LEDGER_BYTES;
+    this.#ledgers = Array.from({ length: threads }, (_, i) => ledgerOf(buffer, i));
+    this.#own = this.#ledgers[thread]!;
     this.#cells = new OwnerCells(new Uint8Array(buffer, 0, KEY_BYTES));
   }
 
   static memory(size: number, threads: number, randomBytes: RandomBytes): ThreadsRoomMemory {
-    const buffer = new SharedArrayBuffer(KEY_BYTES + LEDGER_BYTES * (1 + threads));
+    const buffer = new SharedArrayBuffer(KEY_BYTES + LEDGER_BYTES * threads);
     new Uint8Array(buffer).set(randomBytes(KEY_BYTES));
     return { size, buffer };
   }
 
   /** Gives back all that a thread holds. It must have ended. */
   static giveBack({ buffer }: ThreadsRoomMemory, thread: number): void {
-    const [all, own] = [ledgerOf(buffer, 0), ledgerOf(buffer, 1 + thread)];
-    for (let i = 0; i < own.length; i++) {
-      const amount = Atomics.exchange(own, i, 0n);
-      if (amount !== 0n) Atomics.sub(all, i, amount);
-    }
+    const own = ledgerOf(buffer, thread);
+    for (let i = 0; i < own.length; i++) Atomics.store(own, i, 0n);
   }
 
   get held(): number {
-    return Number(Atomics.load(this.#all, 0));
+    return this.#sum(0);
   }
 
   heldBy(owner: string): number {
     let least = Number.POSITIVE_INFINITY;
-    for (const cell of this.#cells.of(owner)) least = Math.min(least, Number(Atomics.load(this.#all, 1 + cell)));
+    for (const cell of this.#cells.of(owner)) least = Math.min(least, this.#sum(1 + cell));
     return least;
   }
 
@@ -62,23 +61,25 @@ export class ThreadsRoom implements Room {
     return false;
   }
 
-  // who dies in between holds too much, and never less than nothing
   force(owner: string, amount: number): void {
-    const cells = this.#cells.of(owner);
-    add(this.#all, cells, BigInt(amount));
-    add(this.#own, cells, BigInt(amount));
+    this.#add(owner, BigInt(amount));
   }
 
   give(owner: string, amount: number): void {
-    const cells = this.#cells.of(owner);
-    add(this.#own, cells, -BigInt(amount));
-    add(this.#all, cells, -BigInt(amount));
+    this.#add(owner, -BigInt(amount));
   }
-}
 
-function add(ledger: BigInt64Array, cells: readonly number[], amount: bigint): void {
-  Atomics.add(ledger, 0, amount);
-  for (const cell of cells) Atomics.add(ledger, 1 + cell, amount);
+  #add(owner: string, amount: bigint): void {
+    Atomics.add(this.#own, 0, amount);
+    for (const cell of this.#cells.of(owner)) Atomics.add(this.#own, 1 + cell, amount);
+  }
+
+  /** What all threads have at a place of their ledgers. */
+  #sum(place: number): number {
+    let sum = 0n;
+    for (const ledger of this.#ledgers) sum += Atomics.load(ledger, place);
+    return Number(sum);
+  }
 }
 
 function ledgerOf(buffer: SharedArrayBuffer, number: number): BigInt64Array {
