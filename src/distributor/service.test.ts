@@ -10,6 +10,8 @@ import { floatHistogram } from '../model/histogram.ts';
 import { FRAME_ASIDE, FRAME_SLOW, SAMPLE_BYTES, SAMPLE_TIME_AT, SAMPLE_VALUE_AT } from '../wire/frame-layout.ts';
 import { FrameView } from '../wire/frames.ts';
 import { Edge } from './edge.ts';
+import type { EdgeAnswer, EdgePush } from './edge-push.ts';
+import { WHOLE } from './local-slots.ts';
 import { encodeSeriesPush } from './series-push.ts';
 import { DistributorService } from './service.ts';
 
@@ -155,4 +157,31 @@ test('a body of another kind is refused', async () => {
   const { service } = serviceWith();
   const headers = { 'content-type': 'text/plain' };
   assert.equal((await service.push({ tenant: 'a', headers, body: new Uint8Array(1) })).status, 415);
+});
+
+test('a write goes on at once where this thread knows how its tenant is spread', async () => {
+  const pushed: EdgePush[] = [];
+  const answers: PromiseWithResolvers<EdgeAnswer> = Promise.withResolvers();
+  const service = new DistributorService({
+    edges: {
+      push(request) {
+        pushed.push(request);
+        return answers.promise;
+      },
+    },
+    limits: () => DEFAULT_LIMITS,
+    slots: { of: (tenant) => (tenant === 'asked' ? Promise.resolve(WHOLE) : WHOLE), report() {} },
+    registry: new Registry(),
+    clock: new ManualClock(NOW_MS),
+  });
+  const write = { headers: {}, body: new Uint8Array(0) };
+  void service.push({ tenant: 'known', ...write });
+  assert.deepEqual(
+    pushed.map(({ tenant, slots }) => [tenant, slots]),
+    [['known', WHOLE]],
+  );
+  void service.push({ tenant: 'asked', ...write });
+  assert.equal(pushed.length, 1);
+  await Promise.resolve();
+  assert.deepEqual(pushed[1]?.slots, WHOLE);
 });

@@ -76,10 +76,14 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
     const limits = edgeLimits(own, this.#options.distributors?.() ?? 1);
     try {
       const { edges, slots } = this.#options;
-      const spread = slots === undefined ? {} : { slots: await slots.of(tenant) };
+      const found = slots?.of(tenant);
+      // no turn is waited for what is known in this thread
+      const spread = found === undefined ? {} : { slots: found instanceof Promise ? await found : found };
       const answer = await edges.push({ tenant, headers, body, limits, ...spread });
       if (answer.tenantSeries !== undefined) slots?.report(tenant, answer.tenantSeries);
-      (this.#options.count ?? this.count.bind(this))(tenant, answer);
+      const { count } = this.#options;
+      if (count === undefined) this.count(tenant, answer);
+      else count(tenant, answer);
       if (answer.lateMs !== undefined) await this.#options.noteLate?.(tenant, answer.lateMs);
       return answer.response;
     } catch (thrown) {

@@ -270,3 +270,14 @@ test('what a query of a batch reads ahead is within its own time, and the others
   assert.ok('result' in third!);
   assert.deepEqual([clock.timers, given], [0, [true]]);
 });
+
+test('an answer tells that its expression is small only where somebody evaluates such ones elsewhere', async () => {
+  const answer = { status: 200, contentType: 'application/json', body: new Uint8Array(0) };
+  const workers = { handle: async () => ({ answer, cache: undefined, isSmall: true }) } as unknown as QueryWorkers;
+  const options = { workers, cacheBackend: 'memory', limits: () => DEFAULT_LIMITS, clock };
+  const request = { tenant: 'a', method: 'GET', path: '/api/v1/query', params: [['query', 'up']] } as const;
+  const plain = new QuerierService({ ...options, registry: new Registry() });
+  assert.equal(await plain.handle(request, signal), answer, 'the same, and no copy');
+  const telling = new QuerierService({ ...options, tellsSmall: true, registry: new Registry() });
+  assert.deepEqual(await telling.handle(request, signal), { ...answer, isSmall: true });
+});

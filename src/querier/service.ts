@@ -109,6 +109,8 @@ export interface QuerierServiceOptions {
   readonly limits: (tenant: string) => TenantLimits;
   /** A request as rules look at it; undefined where it is none of theirs. */
   readonly factsOf?: (request: ApiRequest, nowMs: number) => QueryFacts | undefined;
+  /** Whether answers tell that their expression is small (`ApiResponse.isSmall`): whoever hands queries on may evaluate it the next time. */
+  readonly tellsSmall?: boolean;
   /** Told of queries that took long; absent: of none. */
   readonly slow?: SlowQueries;
   /** Counts what is asked for; absent: nothing does. */
@@ -182,7 +184,9 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
       // whoever takes parts may go before the last
       isSent = worked.answer.parts === undefined;
       const answer = this.#answer(worked);
-      return worked.isSmall === undefined ? answer : { ...answer, isSmall: worked.isSmall };
+      return this.#options.tellsSmall !== true || worked.isSmall === undefined
+        ? answer
+        : { ...answer, isSmall: worked.isSmall };
     } catch (thrown) {
       isSent = true;
       signal.throwIfAborted();

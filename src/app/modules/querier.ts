@@ -126,6 +126,7 @@ export function queryService(app: App, threads: QueryThreads, workers: QueryWork
     cacheBackend,
     limits: limitsOf,
     factsOf: queryFacts,
+    tellsSmall: app.parts.fronts !== undefined,
     registry,
     clock,
     ...slowQueries(app),

@@ -283,11 +283,10 @@ export class HttpListener implements Listener {
   /** One client has so many connections only, so that others find some. */
   #admitConnection(socket: Socket): void {
     const client = networkOf(socket.remoteAddress ?? '');
-    const { httpConnectionsMax, httpConnectionsPerClientMax } = this.#options.config;
+    const { httpConnectionsPerClientMax } = this.#options.config;
     const connections = this.#connections;
     connections.force(client, 1);
-    // the server's own bound knows those of this thread only
-    if (connections.heldBy(client) > httpConnectionsPerClientMax || connections.held > httpConnectionsMax) {
+    if (connections.heldBy(client) > httpConnectionsPerClientMax || connections.held > connections.size) {
       connections.give(client, 1);
       this.#metrics?.dropped.inc();
       socket.destroy();
@@ -506,7 +505,8 @@ export function urlOf(config: ServerConfig, host: string, port: number): string 
 
 function ownRooms(config: ServerConfig): ListenerRooms {
   return {
-    connections: new SharedRoom(config.httpConnectionsMax),
+    // the server itself has a bound of all
+    connections: new SharedRoom(Number.POSITIVE_INFINITY),
     bodies: new SharedRoom(config.inflightBodyBytesMax),
     answers: new SharedRoom(config.inflightAnswerBytesMax),
   };
