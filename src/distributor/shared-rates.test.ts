@@ -34,14 +34,17 @@ test('several threads grant a burst at once and then its rate', () => {
 test('a tenant keeps its place until others need it', () => {
   const clock = new ManualClock(1_767_231_000_000);
   const rates = new SharedRates();
-  const places = new RatePlaces(rates, 2);
+  let reused = 0;
+  const places = new RatePlaces(rates, 2, () => reused++);
   const grant = { rate: 1, burst: 1, clock };
   assert.deepEqual(
     ['a', 'b', 'a'].map((tenant) => places.of(tenant)),
     [0, 1, 0],
   );
   assert.equal(rates.take(1, 1, grant), true);
+  assert.equal(reused, 0);
   assert.equal(places.of('c'), 1, 'b was asked for before a');
+  assert.equal(reused, 1, 'who remembers places of tenants hears of it');
   assert.equal(rates.take(1, 1, grant), true, 'and starts with a full bucket');
   assert.equal(places.of('a'), 0);
 });

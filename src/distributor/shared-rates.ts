@@ -51,10 +51,13 @@ export class RatePlaces {
   /** By tenant, the last one asked for at the end. */
   readonly #places = new Map<string, number>();
   readonly #placesMax: number;
+  readonly #onReuse: () => void;
 
-  constructor(rates: SharedRates, placesMax = PLACES) {
+  /** @param onReuse told before a place that a tenant had is another one's */
+  constructor(rates: SharedRates, placesMax = PLACES, onReuse = () => {}) {
     this.#rates = rates;
     this.#placesMax = placesMax;
+    this.#onReuse = onReuse;
   }
 
   of(tenant: string): number {
@@ -67,6 +70,7 @@ export class RatePlaces {
   #free(): number {
     if (this.#places.size < this.#placesMax) return this.#places.size;
     const [oldest, place] = this.#places.entries().next().value!;
+    this.#onReuse();
     this.#places.delete(oldest);
     this.#rates.fill(place);
     return place;

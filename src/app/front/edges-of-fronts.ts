@@ -38,7 +38,10 @@ export class EdgesOfFronts implements Service, Edges {
   readonly name = 'front-edges';
   readonly #options: EdgesOfFrontsOptions;
   readonly #rates = new SharedRates();
-  readonly #places = new RatePlaces(this.#rates);
+  readonly #placesVersion = new SharedArrayBuffer(4);
+  readonly #places = new RatePlaces(this.#rates, undefined, () => {
+    Atomics.add(new Int32Array(this.#placesVersion), 0, 1);
+  });
   readonly #waiting: ThreadsRoomMemory;
   readonly #loadsMemory: SharedArrayBuffer;
   readonly #loads: FrontLoads;
@@ -87,6 +90,7 @@ export class EdgesOfFronts implements Service, Edges {
       rawBytesMax: config.maxRecvMsgSize,
       seriesSecret: shards.seriesSecret,
       rates: this.#rates.buffer,
+      placesVersion: this.#placesVersion,
       inflightPushes: config.inflightPushes,
       waiting: this.#waiting,
       loads: this.#loadsMemory,

@@ -81,6 +81,8 @@ export interface FrontWritesData extends EdgeOfShardsOptions {
   /** That of `FrontLoads`. */
   readonly loads: SharedArrayBuffer;
   /** An i32 that goes up whenever a tenant's spread changes; undefined: there is one shard. */
+  /** An i32 that goes up whenever a tenant's place in `rates` is given to another one. */
+  readonly placesVersion: SharedArrayBuffer;
   readonly slotsVersion: SharedArrayBuffer | undefined;
   /** Whether somebody wants to know of late samples. */
   readonly notesLate: boolean;

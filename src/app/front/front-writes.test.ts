@@ -36,6 +36,7 @@ function front(
   } = given;
   const clock = new ManualClock(0);
   const slotsVersion = new SharedArrayBuffer(4);
+  const placesVersion = new SharedArrayBuffer(4);
   const said: string[] = [];
   const counted: (readonly [string, TenantCounts])[] = [];
   const pending: ((answer: EdgeAnswer) => void)[] = [];
@@ -67,7 +68,7 @@ function front(
     thread,
     data: {
       ...{ rawBytesMax: 1 << 20, seriesSecret: undefined, rates: new SharedArrayBuffer(8), inflightPushes: 2 },
-      ...{ waiting, loads, slotsVersion, notesLate: true },
+      ...{ waiting, loads, slotsVersion, placesVersion, notesLate: true },
     },
     edge: {
       edge: {
@@ -90,11 +91,11 @@ function front(
       await macrotask();
     }
   };
-  return { writes, push, answerAll, said, counted, pushed, clock, slotsVersion };
+  return { writes, push, answerAll, said, counted, pushed, clock, slotsVersion, placesVersion };
 }
 
 test('the main thread is asked for a place of a rate, and for a spread, now and then', async (t) => {
-  const { push, answerAll, said, pushed, clock, slotsVersion } = front(t);
+  const { push, answerAll, said, pushed, clock, slotsVersion, placesVersion } = front(t);
   for (let i = 0; i < 3; i++) {
     const status = push('rated');
     await answerAll();
@@ -111,6 +112,12 @@ test('the main thread is asked for a place of a rate, and for a spread, now and 
   await answerAll();
   await other;
   assert.deepEqual(said.splice(0), ['slots rated', 'place rated', 'slots rated']);
+  // and so does a place that another tenant may have got
+  Atomics.add(new Int32Array(placesVersion), 0, 1);
+  const moved = push('rated');
+  await answerAll();
+  await moved;
+  assert.deepEqual(said.splice(0), ['place rated']);
   await clock.advance(10_000);
   const later = push('rated');
   await answerAll();

@@ -74,6 +74,7 @@ class FrontEdges implements Edges {
   readonly #loads: FrontLoads;
   readonly #thread: number;
   readonly #places: Told<number>;
+  readonly #placesVersion: Int32Array;
   readonly #pool: WorkerPool<EdgeRole>;
   #underWay = 0;
 
@@ -82,6 +83,7 @@ class FrontEdges implements Edges {
     this.#thread = thread;
     this.#loads = new FrontLoads(data.loads);
     this.#places = new Told((tenant) => main.call('ratePlace', { tenant }), TOLD_MS, clock);
+    this.#placesVersion = new Int32Array(data.placesVersion);
     let before = performance.eventLoopUtilization();
     clock.every(LOAD_MS, () => {
       const now = performance.eventLoopUtilization();
@@ -113,11 +115,17 @@ class FrontEdges implements Edges {
     const body = given.body.length === 0 ? new Uint8Array(0) : movable(given.body);
     const request = { ...given, body };
     // of a tenant without a rate none is counted
-    const place = given.limits.ingestionRate > 0 ? { ratePlace: await this.#places.of(given.tenant) } : {};
+    const isRated = given.limits.ingestionRate > 0;
+    const place = isRated ? { ratePlace: await this.#placeOf(given.tenant) } : {};
     if (this.#underWay > 0 && this.#loads.lessLoaded(this.#thread) !== undefined) {
       return this.#main.call('push', { ...request, ...place }, { transfer: [body.buffer] });
     }
     return this.take({ ...request, ...place });
+  }
+
+  /** What was told before a place changed hands holds no more. */
+  #placeOf(tenant: string): Promise<number> {
+    return this.#places.of(tenant, Atomics.load(this.#placesVersion, 0));
   }
 
   async take(request: EdgePush): Promise<EdgeAnswer> {
