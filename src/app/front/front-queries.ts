@@ -10,7 +10,8 @@ import type { QueryWorkers, Worked } from '../../querier/service.ts';
 import type { DirectQuerier } from '../threads/direct-querier.ts';
 import { DirectQueries } from '../threads/direct-queries.ts';
 import type { ShardConnection, ShardReplacement } from '../threads/shard-connection.ts';
-import type { EndedInFront, FrontHostRole, FrontQueriesData } from './front-role.ts';
+import { EndedQueries } from './ended-queries.ts';
+import type { FrontHostRole, FrontQueriesData } from './front-role.ts';
 import { drop, partsOf } from './handed-route.ts';
 
 export interface FrontQueriesOptions {
@@ -25,8 +26,6 @@ export interface FrontQueriesOptions {
 /** Small queries under way at once in a front thread. */
 const AT_ONCE_MAX = 32;
 const TOLD_MS = 1_000;
-/** Texts of which the main thread is told at a time; of what is beyond it hears nothing. */
-const TEXTS_MAX = 1_000;
 const NOBODY: ApiAsker = { user: '', source: 'api' };
 
 /** An answer of the main thread, which has booked it already. */
@@ -153,36 +152,4 @@ function handingOn(handle: (request: ApiRequest, signal: AbortSignal) => Promise
     handle: (request: ApiRequest, _: JoinedLimits, signal: AbortSignal) => handle(request, signal),
     ...{ instant: never, range: never, partial: never, instants: never, deleteTenant: never, tenantDeletion: never },
   };
-}
-
-/** Queries that this thread has evaluated, those of one text added up, until the main thread is told. */
-class EndedQueries {
-  readonly #main: Promise<Channel<FrontHostRole>>;
-  #ended = new Map<string, EndedInFront>();
-  #sending: Promise<void> = Promise.resolve();
-
-  constructor(main: Promise<Channel<FrontHostRole>>) {
-    this.#main = main;
-  }
-
-  add(one: EndedInFront): void {
-    const { tenant, query } = one.ended;
-    const key = JSON.stringify([tenant, query, one.asker.user, one.asker.source]);
-    const before = this.#ended.get(key);
-    if (before === undefined) {
-      if (this.#ended.size < TEXTS_MAX) this.#ended.set(key, one);
-      return;
-    }
-    const { count, durationMs } = before.ended;
-    const ended = { ...one.ended, count: count + 1, durationMs: durationMs + one.ended.durationMs };
-    this.#ended.set(key, { ...one, ended });
-  }
-
-  send(): Promise<void> {
-    if (this.#ended.size === 0) return this.#sending;
-    const queries = [...this.#ended.values()];
-    this.#ended = new Map();
-    this.#sending = this.#main.then((main) => main.call('queriesEnded', { queries })).catch(() => {});
-    return this.#sending;
-  }
 }
