@@ -70,7 +70,7 @@ export async function composeApp(from: Composition): Promise<App & { services: S
     clock,
     log,
     registry,
-    metricSources: [...(front?.metricSources ?? [])],
+    metricSources: front === undefined ? [] : [front.metricSource],
     loops,
     limits,
     gate,

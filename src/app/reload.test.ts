@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
+import { Agent, request as send } from 'undici';
 import { loadConfig } from '../kit/config/load.ts';
 import { silentLogger } from '../kit/observe/log.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -39,6 +40,18 @@ async function run(t: TestContext, fronts: number, flags: readonly string[], log
   await app.services.start();
   t.after(() => app.services.stop(1000));
   return app;
+}
+
+/** Of a page that only users see, over TLS. */
+async function statusOf(url: string, pair: string): Promise<number> {
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
+  try {
+    const { statusCode, body } = await send(`${url}/config`, { headers: basic(pair), dispatcher });
+    await body.dump();
+    return statusCode;
+  } finally {
+    await dispatcher.close();
+  }
 }
 
 const basic = (pair: string) => ({ authorization: `Basic ${Buffer.from(pair).toString('base64')}` });
@@ -126,7 +139,13 @@ for (const fronts of FRONTS) {
         { stdio: 'ignore' },
       );
     make('first');
-    const app = await run(t, fronts, [`-server.http-tls-cert-path=${cert}`, `-server.http-tls-key-path=${key}`]);
+    const users = file('tls-users.yaml', 'users: [{name: ann, password: first}]');
+    const app = await run(t, fronts, [
+      `-server.http-tls-cert-path=${cert}`,
+      `-server.http-tls-key-path=${key}`,
+      '-server.admin-address=127.0.0.1:0',
+      `-auth.users-file=${users}`,
+    ]);
     const shown = () =>
       new Promise<unknown>((done, fail) => {
         const socket = connect({ port: Number(new URL(app.http.url).port), rejectUnauthorized: false }, () => {
@@ -140,7 +159,13 @@ for (const fronts of FRONTS) {
     assert.deepEqual(await reload(app), []);
     assert.equal(await shown(), 'second');
     writeFileSync(key, 'no key');
+    // a user that is gone is gone, whatever certificates are like
+    file('tls-users.yaml', 'users: [{name: ann, password: second}]');
     assert.match((await reload(app)).join(), /-server\.http-tls-key-path/);
     assert.equal(await shown(), 'second');
+    const statuses = await Promise.all(
+      ['first', 'second'].map((password) => statusOf(app.http.url, `ann:${password}`)),
+    );
+    assert.deepEqual(statuses, [401, 200]);
   });
 }

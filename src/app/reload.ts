@@ -18,9 +18,9 @@ export async function reload(app: Reloadable): Promise<string[]> {
     users: () => gate.reload(),
     fallback: () => made.alertmanager?.reload(),
     async certificates() {
-      admin?.reload();
-      // last: threads that listen are told all of it
+      // threads that listen are told of users here, whatever is wrong with certificates
       await http.reload();
+      admin?.reload();
     },
   };
   for (const [part, read] of Object.entries(parts)) {

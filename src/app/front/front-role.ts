@@ -1,3 +1,4 @@
+import type { TlsOptions } from 'node:tls';
 import type { MessagePort } from 'node:worker_threads';
 import type { ApiAsker, ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { EdgeAnswer, EdgePush } from '../../distributor/edge-push.ts';
@@ -29,12 +30,10 @@ export type FrontRole = {
   push(request: EdgePush): Promise<EdgeAnswer>;
   /** The way to the memory of a shard that was started again, for small queries. */
   reconnectReads(request: ShardReplacement): void;
-  /** Users, the key of sessions and limits from now on. */
+  /** Users, the key of sessions, limits and certificates from now on. */
   take(inForce: InForce): void;
   /** Listens; resolves when it does. */
   listen(request: { readonly port: number; readonly isEarly: boolean }): Promise<void>;
-  /** Reads certificates again. */
-  reload(request: Record<string, never>): void;
   /** Takes no new connections, and answers what is under way; all is cut when nobody waits for it any more. */
   stopListening(request: Record<string, never>, call: CallContext): Promise<void>;
   metrics(request: Record<string, never>): Promise<MetricSnapshot>;
@@ -81,9 +80,9 @@ export interface FrontWritesData extends EdgeOfShardsOptions {
   /** That of `FrontLoads`. */
   readonly loads: SharedArrayBuffer;
   /** An i32 that goes up whenever a tenant's spread changes; undefined: there is one shard. */
+  readonly slotsVersion: SharedArrayBuffer | undefined;
   /** An i32 that goes up whenever a tenant's place in `rates` is given to another one. */
   readonly placesVersion: SharedArrayBuffer;
-  readonly slotsVersion: SharedArrayBuffer | undefined;
   /** Whether somebody wants to know of late samples. */
   readonly notesLate: boolean;
 }
@@ -140,6 +139,8 @@ export interface InForce {
   /** Undefined: it is not known. */
   readonly sessionKey: Uint8Array | undefined;
   readonly limits: LimitsMessage;
+  /** Undefined: it speaks plain HTTP. */
+  readonly tls: TlsOptions | undefined;
 }
 
 /** Memory that all front threads count in. */

@@ -1,12 +1,21 @@
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 import { MessageChannel } from 'node:worker_threads';
 import type { ApiBackend } from '../../contract/api.ts';
 import type { Gate } from '../../kit/http/auth.ts';
 import { type Listener, listenProblem, urlOf } from '../../kit/http/listener.ts';
 import type { Route } from '../../kit/http/message.ts';
 import { SharedLogins } from '../../kit/http/shared-logins.ts';
+import { tlsOptions } from '../../kit/http/tls.ts';
+import { KeptCounts } from '../../kit/observe/kept-counts.ts';
 import type { Logger } from '../../kit/observe/log.ts';
-import { counter, type MetricSource, metricTable, type Registry } from '../../kit/observe/metrics.ts';
+import {
+  counter,
+  type MetricSnapshot,
+  type MetricSource,
+  metricTable,
+  type Registry,
+} from '../../kit/observe/metrics.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
 import { type CallOptions, type RequestOf, type ResponseOf, serve, Transferred } from '../../kit/thread/channel.ts';
 import { ThreadsRoom } from '../../kit/thread/threads-room.ts';
@@ -137,15 +146,24 @@ export class FrontThreads implements Listener {
   #port: number;
   #phase: Phase = 'none';
   #toldKey: Uint8Array | undefined;
+  /** Certificates in force: a thread that is replaced has those of the others, whatever lies in the files by then. */
+  #tls: TlsOptions | undefined;
+  /** Held as long as the port is this process'. */
+  #lock: Server | undefined;
+  /** By thread, what it had counted when it was asked last. */
+  readonly #counted: MetricSnapshot[] = [];
+  readonly #kept = new KeptCounts();
   #looks: { cancel(): void } | undefined;
   #writes: FrontWritesHost | undefined;
   #queries: FrontQueriesHost | undefined;
 
+  /** @throws where certificate or key cannot be read */
   constructor(options: FrontThreadsOptions) {
     const { config, threads, logins, registry } = options;
     const { httpConnectionsMax, inflightBodyBytesMax, inflightAnswerBytesMax, httpListenPort } = config.server;
     this.#options = options;
     this.#port = httpListenPort;
+    this.#tls = tlsOptions(config.server);
     this.#metrics = frontMetrics(registry);
     const room = (size: number) => ThreadsRoom.memory(size, threads, systemBytes);
     this.#memory = {
@@ -180,11 +198,25 @@ export class FrontThreads implements Listener {
     return this.#options.threads;
   }
 
-  get metricSources(): readonly MetricSource[] {
-    return Array.from({ length: this.#options.threads }, (_, i) => async () => {
-      const thread = this.#threads[i];
-      return thread === undefined ? [] : thread.channel.call('metrics', {});
-    });
+  /** What all of them count. */
+  get metricSource(): MetricSource {
+    return async () => {
+      const counted = await Promise.all(Array.from({ length: this.#options.threads }, (_, i) => this.#countedBy(i)));
+      return [...this.#kept.snapshot, ...counted.flat()];
+    };
+  }
+
+  async #countedBy(i: number): Promise<MetricSnapshot> {
+    const thread = this.#threads[i];
+    if (thread === undefined) return [];
+    try {
+      const counted = await thread.channel.call('metrics', {});
+      if (this.#threads[i] !== thread) return [];
+      this.#counted[i] = counted;
+      return counted;
+    } catch {
+      return []; // it is gone, and what it had counted is kept
+    }
   }
 
   get early(): Service {
@@ -200,12 +232,13 @@ export class FrontThreads implements Listener {
     this.#options.log.info({ address: this.url, threads: this.#options.threads }, 'listening');
   }
 
-  /** All threads read certificates again, and are told who may ask, and limits. @throws what is wrong in one of them */
+  /** Reads certificates again, and tells all threads of them, of who may ask, and of limits. @throws what is wrong with certificates */
   async reload(): Promise<void> {
-    await this.#tellAll();
-    const reloaded = await Promise.allSettled(this.#there.map(({ channel }) => channel.call('reload', {})));
-    const failed = reloaded.find((each) => each.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    try {
+      this.#tls = tlsOptions(this.#options.config.server);
+    } finally {
+      await this.#tellAll();
+    }
   }
 
   notReady(): string | undefined {
@@ -222,6 +255,7 @@ export class FrontThreads implements Listener {
       await Promise.race([channel.call('stopListening', {}, { signal }).catch(() => {}), gone]);
     });
     await Promise.race([Promise.all(stopped), aborted(signal)]);
+    this.#lock?.close();
     if (this.#writes === undefined) await this.close();
   }
 
@@ -245,6 +279,7 @@ export class FrontThreads implements Listener {
   async close(): Promise<void> {
     this.#phase = 'stopped';
     this.#looks?.cancel();
+    this.#lock?.close();
     await this.#pool?.close();
   }
 
@@ -268,11 +303,17 @@ export class FrontThreads implements Listener {
   }
 
   async #enter(phase: 'early' | 'open'): Promise<void> {
-    if (this.#phase === 'none') this.#port = await freePort(this.#options.config.server);
+    if (this.#phase === 'none') await this.#holdPort();
     this.#phase = phase;
     if (this.#pool === undefined) this.#startPool();
     else for (const thread of this.#there) this.#ready[this.#threads.indexOf(thread)] = this.#listen(thread);
     await this.#allReady();
+  }
+
+  async #holdPort(): Promise<void> {
+    const { server } = this.#options.config;
+    this.#port = await freePort(server);
+    this.#lock = await portLock(server, this.#port);
   }
 
   async #allReady(): Promise<void> {
@@ -339,6 +380,8 @@ export class FrontThreads implements Listener {
     this.#threads[thread] = worker;
     void worker.gone.then(() => {
       this.#threads[thread] = undefined;
+      this.#kept.add(this.#counted[thread] ?? []);
+      this.#counted[thread] = [];
       port1.close();
       hosted.close();
       const { connections, bodies, answers } = this.#memory;
@@ -389,7 +432,7 @@ export class FrontThreads implements Listener {
   #inForce(): InForce {
     const { gate, limits } = this.#options;
     this.#toldKey = gate.closed ? this.#keyNow() : undefined;
-    return { users: gate.users, sessionKey: this.#toldKey, limits: packLimits(limits) };
+    return { users: gate.users, sessionKey: this.#toldKey, limits: packLimits(limits), tls: this.#tls };
   }
 
   #keyNow(): Uint8Array | undefined {
@@ -419,8 +462,8 @@ export class FrontThreads implements Listener {
 }
 
 /**
- * The port to listen at, once nobody else does: threads that listen together would not be told, and neither would another process that
- * does the same.
+ * The port to listen at, once nobody else does: threads that listen together would not be told, and neither would another process of the
+ * same user that does the same. The system itself refuses those of other users, and all who listen alone.
  */
 async function freePort({ httpListenAddress: host, httpListenPort: port }: Config['server']): Promise<number> {
   const probe = createServer();
@@ -433,5 +476,24 @@ async function freePort({ httpListenAddress: host, httpListenPort: port }: Confi
     throw new Error(listenProblem(cause, host, port), { cause });
   } finally {
     await new Promise((resolve) => probe.close(resolve));
+  }
+}
+
+/**
+ * Tells other processes of this kind that the port is taken, also while none of its threads listens: before the first one does, and when
+ * all have died. By a name that goes with the process; undefined where the system has no such names.
+ */
+async function portLock({ httpListenAddress: host }: Config['server'], port: number): Promise<Server | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const lock = createServer((socket) => socket.destroy()).unref();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      lock.once('error', reject);
+      lock.listen(`\0pallium ${host} ${port}`, resolve);
+    });
+    return lock;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') return undefined;
+    throw new Error(listenProblem(cause, host, port), { cause });
   }
 }

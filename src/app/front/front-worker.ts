@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, workerData } from 'node:worker_threads';
 import type { PushBackend } from '../../contract/push.ts';
 import { Gate } from '../../kit/http/auth.ts';
@@ -27,7 +28,7 @@ const { thread, server, auth, federation, host, isDebug, memory, routes, writes,
 const clock = systemClock;
 const registry = new Registry();
 const main = Promise.withResolvers<Channel<FrontHostRole>>();
-let { sessionKey } = inForce;
+let { sessionKey, tls } = inForce;
 let limits = LimitsTable.unpacked(inForce.limits);
 const log = hostLogger(main.promise, isDebug);
 const gate = Gate.of(auth, {
@@ -66,6 +67,7 @@ function listenerAt(port: number): HttpListener {
     clock,
     rooms,
     reusePort: true,
+    readTls: () => tls,
   });
   const own = new Map(ownRoutes().map((route) => [route.path, route]));
   made.add(routes.map((facts) => (facts.inFront && own.get(facts.path)) || handedRoute(facts, main.promise)));
@@ -102,12 +104,14 @@ const role: FrontRole = {
     limits = LimitsTable.unpacked(now.limits);
     sessionKey = now.sessionKey;
     gate.take(now.users);
+    if (isDeepStrictEqual(tls, now.tls)) return;
+    tls = now.tls;
+    listener?.reload();
   },
   async listen({ port, isEarly }) {
     listener ??= listenerAt(port);
     await (isEarly ? listener.early : listener).start!(new AbortController().signal);
   },
-  reload: () => listener?.reload(),
   async stopListening(_, { signal }) {
     await listener?.stop({ signal, progress: () => {} });
     await told();

@@ -1,6 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { type TLSSocket, Server as TlsServer } from 'node:tls';
+import { type TLSSocket, type TlsOptions, Server as TlsServer } from 'node:tls';
 import fastify, {
   type ConnectionError,
   type FastifyInstance,
@@ -68,6 +68,8 @@ export interface ListenerOptions {
   readonly rooms?: ListenerRooms;
   /** Whether others listen at the same port: the system spreads connections among them. */
   readonly reusePort?: boolean;
+  /** Certificates and keys, where another thread reads them. Default: from the files of the settings. */
+  readonly readTls?: () => TlsOptions | undefined;
 }
 
 /** Hands requests to routes, wherever it listens. */
@@ -162,7 +164,7 @@ export class HttpListener implements Listener {
     this.#clock = options.clock;
     this.#patience = { clock: this.#clock, pieceTimeoutMs: options.config.httpWriteTimeoutMs };
     this.#stands = new StandStills(this.#clock);
-    this.#app = createApp(options.config, this.#clock, this.#stands);
+    this.#app = createApp(options, this.#stands);
     this.#prefix = prefixOf(options.config);
     const { connections, bodies, answers } = options.rooms ?? ownRooms(options.config);
     this.#connections = connections;
@@ -222,7 +224,7 @@ export class HttpListener implements Listener {
 
   /** Reads certificates and keys again; connections there are keep theirs. */
   reload(): void {
-    const tls = tlsOptions(this.#options.config);
+    const tls = tlsOf(this.#options);
     if (tls !== undefined && this.#app.server instanceof TlsServer) this.#app.server.setSecureContext(tls);
   }
 
@@ -572,7 +574,13 @@ function prefixOf({ httpPathPrefix }: ServerConfig): string {
   return httpPathPrefix.replace(/\/$/, '');
 }
 
-function createApp(config: ServerConfig, clock: Clock, stands: StandStills): FastifyInstance {
+/** @throws where certificate or key cannot be read */
+function tlsOf({ readTls, config }: ListenerOptions): TlsOptions | undefined {
+  return readTls === undefined ? tlsOptions(config) : readTls();
+}
+
+function createApp(given: ListenerOptions, stands: StandStills): FastifyInstance {
+  const { config, clock } = given;
   const common = {
     maxHeaderSize: config.httpHeaderBytesMax,
     headersTimeout: config.httpHeaderTimeoutMs,
@@ -597,7 +605,7 @@ function createApp(config: ServerConfig, clock: Clock, stands: StandStills): Fas
       return target === undefined ? NOWHERE : routable(target);
     },
   };
-  const tls = tlsOptions(config);
+  const tls = tlsOf(given);
   const app =
     tls === undefined
       ? fastify({ ...options, http: common })
