@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Agent, request as send } from 'undici';
 import { Pallium } from '../harness/pallium.ts';
+import { freePort } from '../harness/ports.ts';
 import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
 import { scratchFolder } from '../harness/scratch-folder.ts';
 
@@ -121,6 +122,67 @@ test('rates and numbers of series hold over all threads, and other limits are in
   writeFileSync(file, 'overrides: 1');
   assert.notEqual((await fetch(`${url}/-/reload`, { method: 'POST' })).status, 200);
   assert.equal((await post(url, samples('m', 20), 'slow')).status, 429);
+});
+
+/** The status of a request on a connection of its own. */
+async function status(url: string, options: Parameters<typeof send>[1]): Promise<number> {
+  const dispatcher = new Agent({ pipelining: 0 });
+  try {
+    const { statusCode, body } = await send(url, { ...options, dispatcher });
+    await body.dump();
+    return statusCode;
+  } finally {
+    await dispatcher.close();
+  }
+}
+
+test('a session holds in all threads, for pages of this server alone, and ends in all with its user', async () => {
+  const folder = scratchFolder('front-sessions');
+  const users = join(folder, 'users.yaml');
+  writeFileSync(users, 'users: [{name: ann, password: right}, {name: bob, password: other}]');
+  await using server = await Pallium.start({ flags: [...FLAGS, `-auth.users-file=${users}`] });
+  const login = await fetch(`${server.url}/api/v1/session`, {
+    method: 'POST',
+    body: JSON.stringify({ name: 'ann', password: 'right' }),
+  });
+  assert.equal(login.status, 200);
+  const cookie = login.headers.get('set-cookie')!.split(';')[0]!;
+  const page = { cookie, 'sec-fetch-site': 'same-origin' };
+  const everywhere = async (options: Parameters<typeof send>[1], path = '/api/v1/query?query=1') =>
+    new Set(await severally(12, () => status(server.url + path, options)));
+  assert.deepEqual(await everywhere({ headers: page }), new Set([200]));
+  assert.deepEqual(await everywhere({ headers: { ...page, 'sec-fetch-site': 'cross-site' } }), new Set([401]));
+  const other = { ...page, origin: 'http://other.test' };
+  assert.deepEqual(await everywhere({ method: 'POST', headers: other }, '/api/v1/push'), new Set([403]));
+  writeFileSync(users, 'users: [{name: bob, password: other}]');
+  const authorization = `Basic ${Buffer.from('bob:other').toString('base64')}`;
+  assert.equal(await status(`${server.url}/-/reload`, { method: 'POST', headers: { authorization } }), 200);
+  assert.deepEqual(await everywhere({ headers: page }), new Set([401]));
+  assert.deepEqual(await everywhere({ headers: { authorization } }), new Set([200]));
+});
+
+test('of processes at one port one listens, also where they start at once', async () => {
+  const port = await freePort();
+  const start = (threads: number) =>
+    Pallium.start({ flags: [...FLAGS, `-server.front-threads=${threads}`], port, waitReady: false });
+  const refused = async (server: Pallium) => {
+    assert.equal((await server.ended).code, 1);
+    assert.match(readFileSync(server.logFile, 'utf8'), /another process does already/);
+  };
+  const both = await Promise.all([start(2), start(2)]);
+  try {
+    const first = await Promise.race(both.map((server) => server.ended.then(() => server)));
+    await refused(first);
+    const left = both.find((server) => server !== first)!;
+    await left.ready();
+    for (const threads of [1, 2]) {
+      await using late = await start(threads);
+      await refused(late);
+    }
+    assert.ok(left.alive);
+  } finally {
+    for (const server of both) await server[Symbol.asyncDispose]();
+  }
 });
 
 test('it is refused in a cluster', async () => {
