@@ -42,7 +42,7 @@ async function run(t: TestContext, fronts: number, flags: readonly string[], log
   return app;
 }
 
-/** Of a page that only users see, over TLS. */
+/** The status of a page that only users see, over TLS. */
 async function statusOf(url: string, pair: string): Promise<number> {
   const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
   try {

@@ -198,7 +198,7 @@ export class FrontThreads implements Listener {
     return this.#options.threads;
   }
 
-  /** What all of them count. */
+  /** The metrics of all of them, added up. */
   get metricSource(): MetricSource {
     return async () => {
       const counted = await Promise.all(Array.from({ length: this.#options.threads }, (_, i) => this.#countedBy(i)));

@@ -123,7 +123,7 @@ class FrontEdges implements Edges {
     return this.take({ ...request, ...place });
   }
 
-  /** What was told before a place changed hands holds no more. */
+  /** A place that was told before one changed hands is asked for again. */
   #placeOf(tenant: string): Promise<number> {
     return this.#places.of(tenant, Atomics.load(this.#placesVersion, 0));
   }

@@ -3,7 +3,7 @@ import type { MetricSnapshot } from './metrics.ts';
 type Metric = MetricSnapshot[number];
 type Value = Metric['values'][number] & { readonly metricName?: string };
 
-/** What threads that are gone had counted, added up: sums over several threads go on from there, and do not begin anew for one of them. */
+/** Counts of threads that are gone, added up: sums over several threads go on from there, and do not begin anew for one of them. */
 export class KeptCounts {
   readonly #metrics = new Map<string, { readonly metric: Metric; readonly values: Map<string, Value> }>();
 

@@ -74,7 +74,7 @@ export class ThreadsRoom implements Room {
     for (const cell of this.#cells.of(owner)) Atomics.add(this.#own, 1 + cell, amount);
   }
 
-  /** What all threads have at a place of their ledgers. */
+  /** The sum of all ledgers at a place. */
   #sum(place: number): number {
     let sum = 0n;
     for (const ledger of this.#ledgers) sum += Atomics.load(ledger, place);
