@@ -3,6 +3,7 @@ import { after, test } from 'node:test';
 import { seededRandom } from '../../src/lib/random.ts';
 import { Pallium } from '../harness/pallium.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
+import { until } from '../harness/wait.ts';
 
 // Small queries that are evaluated in the thread of their connection, the main one or one that only listens, beside a process that evaluates all in query threads: same data,
 // same answers, and nothing that a query thread would leave out.
@@ -16,10 +17,10 @@ const servers = await Promise.all([
   Pallium.start({ flags: [...FLAGS, '-server.front-threads=2'] }),
 ]);
 const [inMain, usual, inFront] = servers as [Pallium, Pallium, Pallium];
-/** Where small queries are evaluated, and a job whose series are deleted there. */
+/** Places where small queries are evaluated, and a tenant who deletes series: from then on query threads evaluate all that it asks of that time. */
 const PLACES = [
-  ['the main thread', inMain, 'j1'],
-  ['threads that listen', inFront, 'j2'],
+  ['the main thread', inMain, 'one'],
+  ['threads that listen', inFront, 'two'],
 ] as const;
 after(async () => {
   for (const server of servers) await server[Symbol.asyncDispose]();
@@ -91,7 +92,7 @@ async function counted({ url }: Pallium, result: string): Promise<number> {
   return Number(new RegExp(`^pallium_direct_queries_total\\{result="${result}"\\} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
 }
 
-for (const [place, direct, deleted] of PLACES) {
+for (const [place, direct] of PLACES) {
   test(`${place}: answers are those of query threads, to the byte`, { timeout: 300_000 }, async () => {
     // until the engine is there
     while ((await counted(direct, 'answered')) === 0) await (await ask(direct, 'one', SMALL[0]!, NOW_MS)).text();
@@ -143,28 +144,38 @@ for (const [place, direct, deleted] of PLACES) {
       );
     }
   });
+}
 
-  test(`${place}: what was deleted is gone at once, and flushed samples stay`, { timeout: 300_000 }, async () => {
-    const query = `m1{job="${deleted}"}`;
-    for (let i = 0; i < 3; i++) await answerOf(direct, 'one', query, NOW_MS);
-    const before = await answerOf(direct, 'one', query, NOW_MS);
-    assert.match(before.text, /"instance"/);
-    for (const server of servers) {
-      const params = new URLSearchParams({ 'match[]': query });
-      const path = `${server.url}/api/v1/admin/tsdb/delete_series?${params}`;
-      const { status } = await fetch(path, { method: 'POST', headers: { 'x-scope-orgid': 'one' } });
+// behind all others: what is deleted, or flushed, is so in all of the processes
+test('what was deleted is gone at once, and flushed samples stay', { timeout: 300_000 }, async () => {
+  const query = 'm1{job="j1"}';
+  for (const [place, direct, tenant] of PLACES) {
+    const answered = await counted(direct, 'answered');
+    const before = await answerOf(direct, tenant, query, NOW_MS);
+    assert.match(before.text, /"instance"/, place);
+    await until(`${place}: it is known as a small one`, async () => {
+      await answerOf(direct, tenant, query, NOW_MS);
+      return (await counted(direct, 'answered')) > answered;
+    });
+    for (const { url } of servers) {
+      const path = `${url}/api/v1/admin/tsdb/delete_series?${new URLSearchParams({ 'match[]': query })}`;
+      const { status } = await fetch(path, { method: 'POST', headers: { 'x-scope-orgid': tenant } });
       assert.equal(status, 204);
     }
-    const own = await answerOf(direct, 'one', query, NOW_MS);
-    assert.doesNotMatch(own.text, /"instance"/);
-    assert.deepEqual(own, await answerOf(usual, 'one', query, NOW_MS));
-    for (const server of servers) await server.flush();
-    for (const each of ['m0', 'm2', query]) {
-      for (let i = 0; i < 2; i++) {
-        const flushed = await answerOf(direct, 'two', each, NOW_MS);
-        assert.equal(flushed.text, (await answerOf(usual, 'two', each, NOW_MS)).text);
-        assert.match(flushed.text, /"instance"/);
+    const own = await answerOf(direct, tenant, query, NOW_MS);
+    assert.doesNotMatch(own.text, /"instance"/, place);
+    assert.deepEqual(own, await answerOf(usual, tenant, query, NOW_MS), place);
+  }
+  for (const server of servers) await server.flush();
+  for (const [place, direct] of PLACES) {
+    for (const tenant of TENANTS) {
+      for (const each of ['m0', 'm2', 'm1{job="j2"}', query]) {
+        for (let i = 0; i < 2; i++) {
+          const flushed = await answerOf(direct, tenant, each, NOW_MS);
+          assert.equal(flushed.text, (await answerOf(usual, tenant, each, NOW_MS)).text, place);
+          if (each !== query) assert.match(flushed.text, /"instance"/, place);
+        }
       }
     }
-  });
-}
+  }
+});
