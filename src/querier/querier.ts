@@ -100,6 +100,7 @@ export class Querier implements TenantHider {
   readonly #stored: StoreSource;
   readonly #reader: ChunkStoreReader;
   readonly #tombstones: Tombstones;
+  readonly #queryTombstones: QueryTombstones;
   readonly #generations: Generations;
   readonly #retentions = new Retentions();
   readonly #orders = new KeptOrders();
@@ -110,6 +111,7 @@ export class Querier implements TenantHider {
     const { schema, ingester, clock, random, purger, keepFlushedMs, windowMs, blockCache, rowCacheBytesMax } = options;
     const tombstones = new QueryTombstones(schema, clock, options.listTombstones);
     this.#options = options;
+    this.#queryTombstones = tombstones;
     this.turns = new QueryTurns(clock, options.priority);
     this.#storedSinceMs = ingester.storedSinceMs?.bind(ingester);
     this.#memory = new SharedMemory(options.config.workerHeapMb * 1024 * 1024);
@@ -172,7 +174,7 @@ export class Querier implements TenantHider {
    * @param past the part of a range that may be seen
    */
   #headSizes({ queryIngestersWithinMs: withinMs }: JoinedLimits, past: Ranging) {
-    const { ingester, clock, schema, listTombstones: list } = this.#options;
+    const { ingester, clock } = this.#options;
     const size = ingester.size?.bind(ingester);
     if (size === undefined) return undefined;
     return async (
@@ -186,7 +188,7 @@ export class Querier implements TenantHider {
       if (own === undefined || own.endMs < youngMs) return;
       const startMs = Math.max(own.startMs, youngMs);
       const { endMs } = own;
-      const deleted = await tombstonesOfQuery(schema, tenant, signal, list);
+      const deleted = await this.#queryTombstones.of(tenant, signal);
       if (deleted.some((each) => each.startMs <= endMs && each.endMs >= startMs)) return;
       const { spacingMs } = selection;
       const coverFromMs = Math.max(startMs, selection.coverFromMs);
