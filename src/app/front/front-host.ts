@@ -77,7 +77,13 @@ export class FrontHost {
         this.#parted.delete(answer);
         parted.timer.cancel();
         signal.addEventListener('abort', () => parted.ends.abort(signal.reason), { once: true });
-        await sendParts(port, parted.parts, signal);
+        try {
+          await sendParts(port, parted.parts, signal);
+        } catch (thrown) {
+          // the port may close before it is heard that the call is cancelled
+          parted.ends.abort(thrown);
+          throw thrown;
+        }
       },
       drop: ({ answer }) => this.#drop(answer),
       log: ({ level, text, fields }) => log[level](fields, text),

@@ -187,8 +187,12 @@ test('an answer comes part by part, and whoever makes it hears when nobody takes
   assert.deepEqual([ended, aborted], [1, 0]);
   const socket = connect(port, '127.0.0.1');
   socket.write('GET /parts/1000000 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n');
-  await once(socket, 'data');
-  socket.destroy();
+  // the head may come alone
+  let had = 0;
+  for await (const piece of socket) {
+    had += (piece as Buffer).length;
+    if (had > 10_000) break;
+  }
   await until('the rest was given up', async () => ended === 2 && aborted === 1);
 });
 
