@@ -86,7 +86,8 @@ export class FlushThread implements Service, FlushRunner {
         name: 'flush',
         url: workerUrl('./flush-worker', import.meta.url),
         data,
-        resourceLimits: { maxYoungGenerationSizeMb: 12 },
+        // labels of the groups that are being written live for a while: in less room they are copied and promoted
+        resourceLimits: { maxYoungGenerationSizeMb: 36 },
       });
       const use = new UseTimer(this.#options.clock, IDLE_MS, () => void this.#end(made));
       const made: Worker = { thread, use, stale: false };
