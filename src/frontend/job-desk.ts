@@ -67,7 +67,7 @@ const SCHEDULER_MS_MAX = 10_000;
 /** Bytes of an answer in one piece. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 /** Bytes of answers that are held, beyond which large ones wait. */
-const HELD_BYTES_MAX = 128 * 1024 * 1024;
+const HELD_BYTES_MAX = 64 * 1024 * 1024;
 /** Answers of at least this share of it are large. */
 const LARGE_SHARE = 1 / 128;
 /** Whoever holds nothing has so much of it at any time, up to twice the whole. */
