@@ -8,7 +8,7 @@ import { METRICS, Pair } from './pair.ts';
 import { type Question, randomQuestion } from './question.ts';
 import { EXCUSES } from './verdict.ts';
 
-const COUNT = Number(process.env.FUZZ_EXPRESSIONS ?? 7_000);
+const COUNT = Number(process.env.FUZZ_EXPRESSIONS ?? 5_000);
 const SEED = Number(process.env.SEED ?? Date.now() % 1e9);
 /** Differences after which a run ends. */
 const WRONG_MAX = Number(process.env.FUZZ_WRONG_MAX ?? 20);
