@@ -10,7 +10,6 @@ import type {
 import { after, type Clock } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
 import type { Random } from '../lib/random.ts';
-import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { tenantsOf } from '../model/tenants.ts';
 import type { Expr } from '../promql/parser/ast.ts';
@@ -35,6 +34,7 @@ import { drawnOrder, runParts } from './run-parts.ts';
 import { isShardable, rangeInShards } from './shard.ts';
 import { eachStep, joined, type StepRange, splitByInterval } from './split.ts';
 import { type SplitRules, splitRefusal } from './split-rules.ts';
+import { throwUnlessAway } from './store-away.ts';
 
 export interface FrontendOptions {
   /** Whoever evaluates queries and their parts. */
@@ -307,8 +307,7 @@ export class Frontend implements QueryRunner {
     try {
       await refuseHopeless(expr, { tenant, ranges, stepMs, lookbackMs }, limits, places, signal);
     } catch (thrown) {
-      // a store that is away tells nothing: whoever evaluates asks it again, or does without
-      if (signal.aborted || !(thrown instanceof AppError) || thrown.facts.http < 500) throw thrown;
+      throwUnlessAway(thrown, signal);
     }
   }
 

@@ -1,9 +1,9 @@
-import { AppError } from '../model/errors.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { Expr } from '../promql/parser/ast.ts';
 import { selectorsOf } from '../promql/parser/walk.ts';
 import { reachOf } from './reach.ts';
 import type { StepRange } from './split.ts';
+import { throwUnlessAway } from './store-away.ts';
 
 /** Tells how many shards of a selection there may be of which no two read the same groups of the store; 1: it is not known. */
 export type OwnSlots = (
@@ -35,8 +35,7 @@ export async function shardsOf(
       if (shards > 1) shards = Math.min(shards, await ownSlots(tenant, { matchers, ...range }, signal));
     }
   } catch (thrown) {
-    // a store that is away tells nothing: whoever evaluates asks it again, or does without
-    if (signal.aborted || !(thrown instanceof AppError) || thrown.facts.http < 500) throw thrown;
+    throwUnlessAway(thrown, signal);
     return 1;
   }
   return shards;

@@ -1,4 +1,4 @@
-import type { Random } from '../lib/random.ts';
+import { type Random, shuffled } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 
 /**
@@ -50,10 +50,5 @@ export async function runParts<Part, Answer>(
 
 /** Numbers below `count` in an order that is drawn. */
 export function drawnOrder(count: number, random: Random): number[] {
-  const order = Array.from({ length: count }, (_, i) => i);
-  for (let left = count; left > 1; left--) {
-    const drawn = Math.floor(random() * left);
-    [order[left - 1], order[drawn]] = [order[drawn]!, order[left - 1]!];
-  }
-  return order;
+  return shuffled([...Array(count).keys()], random);
 }

@@ -16,7 +16,6 @@ import type { FrontThreads } from './front-threads.ts';
 
 export interface EdgesOfFrontsOptions {
   readonly fronts: FrontThreads;
-  readonly threads: number;
   readonly config: DistributorConfig;
   readonly layout: ThreadLayout;
   readonly shards: ShardHost;
@@ -51,7 +50,10 @@ export class EdgesOfFronts implements Service, Edges {
   distributor: Pick<DistributorService, 'count'> | undefined;
 
   constructor(options: EdgesOfFrontsOptions) {
-    const { threads, config } = options;
+    const {
+      config,
+      fronts: { threads },
+    } = options;
     this.#options = options;
     this.#waiting = ThreadsRoom.memory(config.queuedPushes, threads, systemBytes);
     this.#loadsMemory = FrontLoads.memory(threads);
@@ -70,7 +72,7 @@ export class EdgesOfFronts implements Service, Edges {
   async push(request: EdgePush): Promise<EdgeAnswer> {
     const { fronts } = this.#options;
     const thread = this.#loads.least((i) => (fronts.channel(i) === undefined ? 1e6 : WRITE_LOAD * this.#sent[i]!));
-    const body = request.body.length === 0 ? new Uint8Array(0) : movable(request.body);
+    const body = movable(request.body);
     const place =
       request.limits.ingestionRate > 0 && request.ratePlace === undefined
         ? { ratePlace: this.#places.of(request.tenant) }

@@ -43,30 +43,19 @@ export class FrontHost {
       handle: async ({ path, request }, { signal }) => {
         const route = this.#options.routeOf(path);
         if (route === undefined) throw new Error(`bug: no route for ${path}`);
-        // an answer in parts is under way when this call is not any more
-        const ends = new AbortController();
-        const gone = () => ends.abort(signal.reason);
-        signal.addEventListener('abort', gone, { once: true });
-        try {
-          return this.#moved(await route.handle({ ...request, signal: ends.signal }), ends);
-        } finally {
-          signal.removeEventListener('abort', gone);
-        }
+        return answering(signal, async (ends) =>
+          this.#moved(await route.handle({ ...request, signal: ends.signal }), ends),
+        );
       },
       query: async (request, { signal }) => {
         const { queries } = this.#options;
         if (queries === undefined) throw new Error('bug: a query in a process that answers none');
-        const ends = new AbortController();
-        const gone = () => ends.abort(signal.reason);
-        signal.addEventListener('abort', gone, { once: true });
-        try {
+        return answering(signal, async (ends) => {
           const { parts, ...response } = await queries.handle(request, ends.signal);
           const body = movable(response.body);
           const answer = parts && this.#keep(parts, ends);
           return Transferred.of({ ...response, body, ...(answer !== undefined && { answer }) }, [body.buffer]);
-        } finally {
-          signal.removeEventListener('abort', gone);
-        }
+        });
       },
       parts: async ({ answer, port }, { signal }) => {
         const parted = this.#parted.get(answer);
@@ -123,5 +112,17 @@ export class FrontHost {
     parted.ends.abort(processErrors.callCancelled({}));
     const parts = parted.parts[Symbol.asyncIterator]();
     void Promise.resolve(parts.return?.()).catch(() => {});
+  }
+}
+
+/** Makes an answer for a call, which ends it until it is there: one in parts is under way when the call is not any more. */
+async function answering<T>(call: AbortSignal, make: (ends: AbortController) => Promise<T>): Promise<T> {
+  const ends = new AbortController();
+  const gone = () => ends.abort(call.reason);
+  call.addEventListener('abort', gone, { once: true });
+  try {
+    return await make(ends);
+  } finally {
+    call.removeEventListener('abort', gone);
   }
 }

@@ -12,7 +12,7 @@ import { DirectQueries } from '../threads/direct-queries.ts';
 import type { ShardConnection, ShardReplacement } from '../threads/shard-connection.ts';
 import { EndedQueries } from './ended-queries.ts';
 import type { FrontHostRole, FrontQueriesData } from './front-role.ts';
-import { drop, partsOf } from './handed-route.ts';
+import { dropping, partsOf } from './handed-route.ts';
 
 export interface FrontQueriesOptions {
   readonly data: FrontQueriesData;
@@ -98,12 +98,7 @@ export class FrontQueries implements ApiBackend {
 
   async #handOn(request: ApiRequest, signal: AbortSignal): Promise<HandedOn> {
     const main = await this.#options.main;
-    const { answer, isSmall, ...response } = await main.call('query', request, {
-      signal,
-      dropped(late) {
-        if (late.answer !== undefined) drop(late.answer, main);
-      },
-    });
+    const { answer, isSmall, ...response } = await main.call('query', request, { signal, dropped: dropping(main) });
     const parts = answer === undefined ? {} : { parts: partsOf(answer, main, signal) };
     return {
       answer: { ...response, ...parts },

@@ -112,7 +112,7 @@ class FrontEdges implements Edges {
   }
 
   async push(given: EdgePush): Promise<EdgeAnswer> {
-    const body = given.body.length === 0 ? new Uint8Array(0) : movable(given.body);
+    const body = movable(given.body);
     const request = { ...given, body };
     // of a tenant without a rate none is counted
     const isRated = given.limits.ingestionRate > 0;

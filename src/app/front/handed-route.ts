@@ -2,7 +2,7 @@ import { MessageChannel } from 'node:worker_threads';
 import type { HttpRequest, HttpResponse, Route } from '../../kit/http/message.ts';
 import type { Channel } from '../../kit/thread/channel.ts';
 import { movable } from '../../kit/thread/movable.ts';
-import { takenParts } from '../../kit/thread/part-stream.ts';
+import { failing, takenParts } from '../../kit/thread/part-stream.ts';
 import type { FrontHostRole, RouteFacts } from './front-role.ts';
 
 /** A route whose requests the main thread handles. */
@@ -15,19 +15,13 @@ async function handOn(
   { signal, ...request }: HttpRequest,
   main: Channel<FrontHostRole>,
 ): Promise<HttpResponse> {
-  // requests without a body share theirs
-  const body = request.body.length === 0 ? new Uint8Array(0) : movable(request.body);
-  const { answer, ...response } = await main.call(
-    'handle',
-    { path, request: { ...request, body } },
-    {
-      signal,
-      transfer: [body.buffer],
-      dropped(late) {
-        if (late.answer !== undefined) drop(late.answer, main);
-      },
-    },
-  );
+  const body = movable(request.body);
+  const handed = { path, request: { ...request, body } };
+  const { answer, ...response } = await main.call('handle', handed, {
+    signal,
+    transfer: [body.buffer],
+    dropped: dropping(main),
+  });
   return answer === undefined ? response : { ...response, body: partsOf(answer, main, signal) };
 }
 
@@ -36,8 +30,15 @@ export function partsOf(answer: number, main: Channel<FrontHostRole>, signal: Ab
   return new PartsOfAnswer(answer, main, signal);
 }
 
+/** Takes an answer that comes when its call was cancelled: nobody takes its parts. */
+export function dropping(main: Channel<FrontHostRole>): (late: { readonly answer?: number }) => void {
+  return ({ answer }) => {
+    if (answer !== undefined) drop(answer, main);
+  };
+}
+
 /** Tells the main thread that nobody takes the parts of an answer. */
-export function drop(answer: number, main: Channel<FrontHostRole>): void {
+function drop(answer: number, main: Channel<FrontHostRole>): void {
   main.call('drop', { answer }).catch(() => {}); // it is gone, with all answers
 }
 
@@ -67,8 +68,6 @@ class PartsOfAnswer implements AsyncIterable<Uint8Array> {
     const { port1, port2 } = new MessageChannel();
     const request = { answer: this.#answer, port: port2 };
     const whole = this.#main.call('parts', request, { signal: this.#signal, transfer: [port2] });
-    const failed = whole.then(() => new Promise<never>(() => {}));
-    failed.catch(() => {}); // whoever takes parts hears of it
-    return takenParts(port1, failed);
+    return takenParts(port1, failing(whole));
   }
 }

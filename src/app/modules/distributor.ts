@@ -71,7 +71,6 @@ function frontEdges(
 ): EdgesOfFronts {
   return new EdgesOfFronts({
     fronts,
-    threads: fronts.threads,
     config: app.config.distributor,
     layout: part(app, 'layout'),
     shards: part(app, 'shards'),

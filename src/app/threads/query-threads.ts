@@ -16,7 +16,7 @@ import type { Logger } from '../../kit/observe/log.ts';
 import { withTrace } from '../../kit/observe/trace.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { serve, Transferred } from '../../kit/thread/channel.ts';
-import { takenParts } from '../../kit/thread/part-stream.ts';
+import { failing, takenParts } from '../../kit/thread/part-stream.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { type PooledCallOptions, WorkerPool } from '../../kit/thread/worker-pool.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -259,13 +259,6 @@ export class QueryThreads implements Service, QueryWorkers {
     this.#rows.close();
     await this.#pool?.close();
   }
-}
-
-/** Rejects when a call fails of whose answer some is here; whoever takes the rest hears of it. */
-function failing(call: Promise<unknown>): Promise<never> {
-  const failed = call.then(() => new Promise<never>(() => {}));
-  failed.catch(() => {});
-  return failed;
 }
 
 /** Leaves the jobs of a thread with the desk. */

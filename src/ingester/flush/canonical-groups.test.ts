@@ -5,7 +5,7 @@ import { ChunkStoreReader } from '../../chunkstore/reader.ts';
 import { StoredSamples } from '../../chunkstore/stored-samples.ts';
 import { testContext } from '../../chunkstore/test-series.ts';
 import { highWord, lowWord } from '../../lib/float-bits.ts';
-import { type Random, seededRandom } from '../../lib/random.ts';
+import { type Random, seededRandom, shuffled } from '../../lib/random.ts';
 import { encodeLabels } from '../../model/canonical.ts';
 import type { FloatHistogram } from '../../model/histogram.ts';
 import { Labels } from '../../model/labels.ts';
@@ -19,15 +19,6 @@ import { cluster, DAY, MINUTE, type Sample, START_MS, textOf } from './test-hold
 // The same samples give the same groups, whatever order they came in and however the heads that hold them cut their chunks.
 
 const kernel = Kernel.create();
-
-function shuffled<T>(all: readonly T[], random: Random): T[] {
-  const out = [...all];
-  for (let i = out.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [out[i], out[j]] = [out[j]!, out[i]!];
-  }
-  return out;
-}
 
 test('metrics of many series, with samples that come in any order, give the same groups', async (t) => {
   const { store, holders } = cluster(t);

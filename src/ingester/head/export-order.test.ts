@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PLACEMENT_DEFAULT, slotOf } from '../../chunkstore/placement.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
-import { seededRandom } from '../../lib/random.ts';
+import { seededRandom, shuffled } from '../../lib/random.ts';
 import { decodeLabels } from '../../model/canonical.ts';
 
 import { testFrames } from '../shard/test-frames.ts';
@@ -41,15 +41,6 @@ async function shardWith(all: readonly Record<string, string>[], clock = new Man
     return Buffer.from(head.kernel.u8.slice(at, at + head.kernel.exports.seriesLabels(ref, at, 4096)));
   };
   return { head, tenant: head.tenant('t')!, arena: shard.arenas()[0]!.id, labelsOf };
-}
-
-function shuffled<T>(all: readonly T[], random: () => number): T[] {
-  const out = [...all];
-  for (let i = out.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [out[i], out[j]] = [out[j]!, out[i]!];
-  }
-  return out;
 }
 
 test('series come in order of slot, metric and labels, whatever order they arrived in', async () => {

@@ -4,6 +4,8 @@
  */
 export function movable(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer, byteLength } = bytes;
+  // who has none may share it with others
+  if (byteLength === 0) return new Uint8Array(0);
   // not `slice`: that of a Buffer is a view
   return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength
     ? new Uint8Array(buffer)

@@ -90,3 +90,10 @@ export async function* takenParts(port: MessagePort, failed: Promise<never>): As
     port.close();
   }
 }
+
+/** For `takenParts`: rejects when the call fails of whose answer the parts are; whoever takes them hears of it. */
+export function failing(call: Promise<unknown>): Promise<never> {
+  const failed = call.then(() => new Promise<never>(() => {}));
+  failed.catch(() => {});
+  return failed;
+}
