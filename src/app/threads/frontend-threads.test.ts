@@ -457,7 +457,7 @@ test('exemplars, metadata, remote read, and federation are one job each, and ans
 
 test('a querier evaluates only by the settings of the front end, as far as both know them', async () => {
   const flag = '-querier.enable-promql-delayed-name-removal';
-  const params: ApiRequest['params'] = [['query', 'sum(m)'], ['step', '3600'], ...days(3)];
+  const params: ApiRequest['params'] = [['query', 'sum(m)'], ['step', '3600'], ['time', `${NOW_S}`], ...days(3)];
   const ask = async (path: string) => {
     const { status, text } = await asked(stage.front, path, params);
     return { status, text };
